@@ -1,0 +1,37 @@
+from typing import Any, Self
+
+import numpy as np
+from typing_extensions import disjoint_base
+
+OPENMP: int
+
+@disjoint_base
+class Operands: ...
+
+@disjoint_base
+class Table:
+    def __new__(
+        cls,
+        type: int,
+        thresholds: np.ndarray[Any, Any],
+        first: int,
+        label_size: int,
+        values: np.ndarray[Any, Any] | None = None,
+        keep_nan: bool = True,
+        nan_value: int = 0,
+        pattern_labels: np.ndarray[Any, Any] | None = None,
+    ) -> Self: ...
+
+def nearest(
+    table: Table,
+    image: np.ndarray[Any, Any],
+    image_swapped: bool,
+    where: np.ndarray[Any, Any] | None,
+    labels: np.ndarray[Any, Any] | None,
+    labels_swapped: bool,
+    values: np.ndarray[Any, Any] | None,
+    values_swapped: bool,
+    nan_label: int,
+    keep: bool,
+    threads: int,
+) -> int: ...

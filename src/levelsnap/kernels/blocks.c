@@ -1,0 +1,328 @@
+#include "blocks.h"
+
+#include <string.h>
+
+#define BLOCK 1024
+/* Rows shorter than this are gathered several at a time. */
+#define SHORT_ROW 128
+
+typedef struct {
+    const ls_job *job;
+    ptrdiff_t index[LS_MAX_NDIM];
+} cursor;
+
+static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
+{
+    return a < b ? a : b;
+}
+
+static void swap_axes(ls_job *job, int a, int b)
+{
+    ptrdiff_t length = job->shape[a];
+    job->shape[a] = job->shape[b];
+    job->shape[b] = length;
+    for (int k = 0; k < LS_OPERANDS; k++) {
+        ptrdiff_t stride = job->operand[k].strides[a];
+        job->operand[k].strides[a] = job->operand[k].strides[b];
+        job->operand[k].strides[b] = stride;
+    }
+}
+
+static void drop_axis(ls_job *job, int axis)
+{
+    job->ndim--;
+    for (int d = axis; d < job->ndim; d++)
+        swap_axes(job, d, d + 1);
+}
+
+/* Whether axis a must lie outside axis b: the first operand that tells them apart decides. */
+static int is_outer(const ls_job *job, int a, int b)
+{
+    static const ls_role precedence[] = {LS_VALUES, LS_LABELS, LS_IMAGE, LS_WHERE};
+    for (int k = 0; k < LS_OPERANDS; k++) {
+        const ls_operand *operand = &job->operand[precedence[k]];
+        ptrdiff_t s = operand->strides[a], t = operand->strides[b];
+        s = s < 0 ? -s : s;
+        t = t < 0 ? -t : t;
+        if (operand->data && s != t && s && t)
+            return s > t;
+    }
+    return a < b;
+}
+
+static int can_merge(const ls_job *job, int outer)
+{
+    for (int k = 0; k < LS_OPERANDS; k++) {
+        const ls_operand *operand = &job->operand[k];
+        if (operand->data
+            && operand->strides[outer] != operand->strides[outer + 1] * job->shape[outer + 1])
+            return 0;
+    }
+    return 1;
+}
+
+static int is_direct(const ls_job *job, const ls_operand *operand)
+{
+    uintptr_t misaligned = (uintptr_t)operand->data;
+    for (int d = 0; d < job->ndim; d++)
+        misaligned |= (uintptr_t)operand->strides[d];
+    return !operand->swapped && misaligned % (uintptr_t)operand->size == 0
+        && operand->strides[job->ndim - 1] == operand->size;
+}
+
+void ls_plan(ls_job *job)
+{
+    job->size = 1;
+    for (int d = 0; d < job->ndim; d++)
+        job->size *= job->shape[d];
+    for (int d = job->ndim - 1; d >= 0; d--)
+        if (job->shape[d] == 1)
+            drop_axis(job, d);
+    for (int d = 1; d < job->ndim; d++)
+        for (int e = d; e > 0 && !is_outer(job, e - 1, e); e--)
+            swap_axes(job, e - 1, e);
+    for (int d = job->ndim - 2; d >= 0; d--)
+        if (can_merge(job, d)) {
+            job->shape[d + 1] *= job->shape[d];
+            drop_axis(job, d);
+        }
+    if (job->ndim == 0) { /* a single element */
+        job->ndim = 1;
+        job->shape[0] = 1;
+        for (int k = 0; k < LS_OPERANDS; k++)
+            job->operand[k].strides[0] = job->operand[k].size;
+    }
+    for (int k = 0; k < LS_OPERANDS; k++)
+        if (job->operand[k].data)
+            job->operand[k].direct = is_direct(job, &job->operand[k]);
+}
+
+static cursor cursor_at(const ls_job *job, ptrdiff_t start)
+{
+    cursor at;
+    at.job = job;
+    for (int d = job->ndim - 1; d >= 0; d--) {
+        at.index[d] = start % job->shape[d];
+        start /= job->shape[d];
+    }
+    return at;
+}
+
+static ptrdiff_t left_in_row(const cursor *at)
+{
+    int inner = at->job->ndim - 1;
+    return at->job->shape[inner] - at->index[inner];
+}
+
+static void advance(cursor *at, ptrdiff_t count)
+{
+    const int inner = at->job->ndim - 1;
+    while (count > 0) {
+        ptrdiff_t step = smaller(count, left_in_row(at));
+        count -= step;
+        at->index[inner] += step;
+        for (int d = inner; d > 0 && at->index[d] == at->job->shape[d]; d--) {
+            at->index[d] = 0;
+            at->index[d - 1]++;
+        }
+    }
+}
+
+/* Long rows are taken one at a time, so that they can be used in place. */
+static int rows_are_long(const ls_job *job)
+{
+    return job->ndim == 1 || job->shape[job->ndim - 1] >= SHORT_ROW;
+}
+
+static char *address(const cursor *at, const ls_operand *operand)
+{
+    char *p = operand->data;
+    for (int d = 0; d < at->job->ndim; d++)
+        p += at->index[d] * operand->strides[d];
+    return p;
+}
+
+static uint8_t swap8(uint8_t v)
+{
+    return v;
+}
+
+static uint16_t swap16(uint16_t v)
+{
+    return (uint16_t)(v << 8 | v >> 8);
+}
+
+static uint32_t swap32(uint32_t v)
+{
+    return (uint32_t)swap16((uint16_t)v) << 16 | swap16((uint16_t)(v >> 16));
+}
+
+static uint64_t swap64(uint64_t v)
+{
+    return (uint64_t)swap32((uint32_t)v) << 32 | swap32((uint32_t)(v >> 32));
+}
+
+/* Strided elements of BITS bits; memcpy because they may be misaligned. Where `where` is given,
+ * only the elements it names are written. */
+#define DEFINE_COPY(BITS)                                                                         \
+    static void copy##BITS(char *to, ptrdiff_t to_stride, const char *from,                       \
+                           ptrdiff_t from_stride, const uint8_t *where, ptrdiff_t n, int swapped) \
+    {                                                                                             \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                       \
+            uint##BITS##_t v;                                                                     \
+            memcpy(&v, from + i * from_stride, sizeof v);                                         \
+            v = swapped ? swap##BITS(v) : v;                                                      \
+            if (!where || where[i])                                                               \
+                memcpy(to + i * to_stride, &v, sizeof v);                                         \
+        }                                                                                         \
+    }
+
+DEFINE_COPY(8)
+DEFINE_COPY(16)
+DEFINE_COPY(32)
+DEFINE_COPY(64)
+
+static void copy(char *to, ptrdiff_t to_stride, const char *from, ptrdiff_t from_stride,
+                 const uint8_t *where, ptrdiff_t n, int size, int swapped)
+{
+    if (!where && !swapped && to_stride == size && from_stride == size)
+        memcpy(to, from, (size_t)(n * size));
+    else
+        switch (size) {
+        case 1: copy8(to, to_stride, from, from_stride, where, n, 0); break;
+        case 2: copy16(to, to_stride, from, from_stride, where, n, swapped); break;
+        case 4: copy32(to, to_stride, from, from_stride, where, n, swapped); break;
+        default: copy64(to, to_stride, from, from_stride, where, n, swapped);
+        }
+}
+
+/* `count` elements from the cursor on, over as many rows as it takes. */
+static void gather(cursor at, const ls_operand *operand, ptrdiff_t count, void *to_)
+{
+    char *to = to_;
+    ptrdiff_t stride = operand->strides[at.job->ndim - 1];
+    while (count > 0) {
+        ptrdiff_t n = smaller(count, left_in_row(&at));
+        copy(to, operand->size, address(&at, operand), stride, NULL, n, operand->size,
+             operand->swapped);
+        to += n * operand->size;
+        count -= n;
+        advance(&at, n);
+    }
+}
+
+static void scatter(cursor at, const ls_operand *operand, ptrdiff_t count, const void *from_,
+                    const uint8_t *where)
+{
+    const char *from = from_;
+    ptrdiff_t stride = operand->strides[at.job->ndim - 1];
+    while (count > 0) {
+        ptrdiff_t n = smaller(count, left_in_row(&at));
+        copy(address(&at, operand), stride, from, operand->size, where, n, operand->size,
+             operand->swapped);
+        from += n * operand->size;
+        where = where ? where + n : NULL;
+        count -= n;
+        advance(&at, n);
+    }
+}
+
+/* The run of an operand as contiguous memory: in place where it can be, else the scratch. */
+static void *contiguous(const cursor *at, const ls_operand *operand, int in_place, void *scratch)
+{
+    if (!operand->data)
+        return NULL;
+    return in_place && operand->direct ? (void *)address(at, operand) : scratch;
+}
+
+static ptrdiff_t count_true(const uint8_t *where, ptrdiff_t n)
+{
+    ptrdiff_t count = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        count += where[i] != 0;
+    return count;
+}
+
+/* A run of at most BLOCK elements of which `where` skips some. */
+static ptrdiff_t run_some(const ls_job *job, const cursor *at, const void *x,
+                          const uint8_t *where, ptrdiff_t n, void *label_scratch,
+                          void *value_scratch)
+{
+    const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
+    ptrdiff_t nans = job->table.kernel(&job->table, x, n, labels->data ? label_scratch : NULL,
+                                       values->data ? value_scratch : NULL);
+    if (labels->data)
+        scatter(*at, labels, n, label_scratch, where);
+    if (values->data && job->keep) {
+        uint8_t skipped[BLOCK];
+        for (ptrdiff_t i = 0; i < n; i++)
+            skipped[i] = !where[i];
+        copy(value_scratch, values->size, x, values->size, skipped, n, values->size, 0);
+        scatter(*at, values, n, value_scratch, NULL);
+    } else if (values->data)
+        scatter(*at, values, n, value_scratch, where);
+    return nans ? ls_count_nan(job->table.type, x, where, n) : 0;
+}
+
+ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
+{
+    const ls_operand *image = &job->operand[LS_IMAGE], *mask = &job->operand[LS_WHERE];
+    const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
+    uint64_t x_scratch[BLOCK], label_scratch[BLOCK], value_scratch[BLOCK];
+    uint8_t where[BLOCK];
+    cursor at = cursor_at(job, start);
+    const int by_row = rows_are_long(job);
+    const int whole = by_row && !mask->data && image->direct
+        && (!labels->data || labels->direct) && (!values->data || values->direct);
+    ptrdiff_t nans = 0;
+    while (count > 0) {
+        ptrdiff_t n = by_row ? smaller(count, left_in_row(&at)) : count;
+        if (!whole)
+            n = smaller(n, BLOCK);
+        ptrdiff_t asked = n;
+        if (mask->data) {
+            gather(at, mask, n, where);
+            asked = count_true(where, n);
+        }
+        if (asked || job->keep) {
+            const void *x = contiguous(&at, image, by_row, x_scratch);
+            if (x == x_scratch)
+                gather(at, image, n, x_scratch);
+            if (asked < n)
+                nans += run_some(job, &at, x, where, n, label_scratch, value_scratch);
+            else {
+                void *l = contiguous(&at, labels, by_row, label_scratch);
+                void *v = contiguous(&at, values, by_row, value_scratch);
+                nans += l || v ? job->table.kernel(&job->table, x, n, l, v)
+                               : ls_count_nan(job->table.type, x, NULL, n);
+                if (l == label_scratch)
+                    scatter(at, labels, n, l, NULL);
+                if (v == value_scratch)
+                    scatter(at, values, n, v, NULL);
+            }
+        }
+        count -= n;
+        advance(&at, n);
+    }
+    return nans;
+}
+
+void ls_count_patterns(const ls_job *job, ptrdiff_t start, ptrdiff_t count, uint64_t *counts)
+{
+    const ls_operand *image = &job->operand[LS_IMAGE], *mask = &job->operand[LS_WHERE];
+    uint16_t x[BLOCK];
+    uint8_t where[BLOCK];
+    cursor at = cursor_at(job, start);
+    while (count > 0) {
+        ptrdiff_t n = smaller(count, BLOCK);
+        gather(at, image, n, x);
+        if (mask->data)
+            gather(at, mask, n, where);
+        else
+            memset(where, 1, (size_t)n);
+        for (ptrdiff_t i = 0; i < n; i++)
+            counts[image->size == 1 ? ((const uint8_t *)x)[i] : x[i]] += where[i] != 0;
+        count -= n;
+        advance(&at, n);
+    }
+}
