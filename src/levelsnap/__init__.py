@@ -1,0 +1,24 @@
+"""Snap every element of an array to the nearest of K levels: exact, parallel, quick."""
+
+from .codebook import Codebook, thresholds
+from .fit import fit, unique_quantize
+from .histogram import Histogram, distinct, histogram
+from .nearest import labels, labels_and_snap, snap
+from .threads import get_num_threads, set_num_threads
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Codebook",
+    "Histogram",
+    "distinct",
+    "fit",
+    "get_num_threads",
+    "histogram",
+    "labels",
+    "labels_and_snap",
+    "set_num_threads",
+    "snap",
+    "thresholds",
+    "unique_quantize",
+]

@@ -1,0 +1,466 @@
+"""Codebook: K levels, and the contract's arithmetic, done once per dtype."""
+
+import itertools
+import json
+import math
+import numbers
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import nearest as _nearest
+from ._nearest import Table
+from ._nearest import nearest as run_kernel
+from .dtypes import cast, check_dtype, element_type, integer_range, nan_bits, native, split
+from .histogram import Histogram, as_histogram, check_weights
+
+_FORMAT = "levelsnap-codebook"
+_FORMAT_VERSION = 1
+
+
+class Codebook:
+    """K levels to which elements are snapped.
+
+    Parameters
+    ----------
+    centers : array_like, shape (K,), or Codebook
+        K >= 1 finite, distinct real numbers in any order; rounded to float64 and sorted.
+
+    Raises
+    ------
+    ValueError
+        No centers, more than one dimension, NaN or infinite centers, or two that are equal as
+        float64.
+    TypeError
+        Centers that are not real numbers.
+
+    Notes
+    -----
+    A codebook does not change, and may be used from many threads at once. Two are equal if their
+    centers are.
+
+    The label of a finite x is the index of the center at the smallest distance to x in exact real
+    arithmetic, the lower one at a tie; +inf gets K - 1 and -inf gets 0.
+    """
+
+    __slots__ = ("__weakref__", "_centers", "_gap", "_tables")
+
+    _centers: NDArray[np.float64]
+    _gap: float | None
+    _tables: dict[tuple[Any, ...], Table]
+
+    def __init__(self, centers: "ArrayLike | Codebook") -> None:
+        self._centers = (
+            centers.centers if isinstance(centers, Codebook) else _check_centers(centers)
+        )
+        self._gap = None
+        self._tables = {}
+
+    @classmethod
+    def _fitted(cls, centers: ArrayLike, gap: float | None) -> Self:
+        codebook = cls(centers)
+        codebook._gap = gap
+        return codebook
+
+    @property
+    def centers(self) -> NDArray[np.float64]:
+        """The levels, ascending: float64, shape (K,), read-only."""
+        return self._centers
+
+    @property
+    def k(self) -> int:
+        """The number of levels."""
+        return len(self._centers)
+
+    @property
+    def gap(self) -> float | None:
+        """By how much the fit may miss the optimum.
+
+        ``inertia <= (1 + gap) * optimum``: 0.0 after ``method="optimal"``, infinite where no
+        bound is known, None for a codebook that was not fitted.
+        """
+        return self._gap
+
+    def thresholds(self, dtype: DTypeLike) -> NDArray[Any]:
+        """The exact thresholds between the levels in a dtype; see `levelsnap.thresholds`."""
+        dtype = np.dtype(dtype)
+        check_dtype(dtype, "dtype")
+        floors = _midpoint_floors(self._centers)
+        if dtype.kind == "f":
+            return _round_down(floors, dtype)
+        return _integer_thresholds(self._centers, floors, dtype)
+
+    def labels(
+        self,
+        image: ArrayLike,
+        *,
+        out: NDArray[Any] | None = None,
+        dtype: DTypeLike | None = None,
+        where: ArrayLike = True,
+        nan: int | str = "raise",
+        threads: int | None = None,
+    ) -> Any:
+        """The index of the nearest level of each element; see `levelsnap.labels`."""
+        return _nearest.labels(
+            image, self, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
+
+    def snap(
+        self,
+        image: ArrayLike,
+        *,
+        out: NDArray[Any] | None = None,
+        dtype: DTypeLike | None = None,
+        where: ArrayLike = True,
+        nan: str = "propagate",
+        threads: int | None = None,
+    ) -> Any:
+        """The nearest level of each element; see `levelsnap.snap`."""
+        return _nearest.snap(
+            image, self, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
+
+    def labels_and_snap(
+        self,
+        image: ArrayLike,
+        *,
+        out: tuple[NDArray[Any] | None, NDArray[Any] | None] = (None, None),
+        dtype: tuple[DTypeLike | None, DTypeLike | None] = (None, None),
+        where: ArrayLike = True,
+        nan: int | str = "raise",
+        threads: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Labels and snapped values in one read; see `levelsnap.labels_and_snap`."""
+        return _nearest.labels_and_snap(
+            image, self, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
+
+    def decode(self, labels: ArrayLike, dtype: DTypeLike = np.float64) -> Any:
+        """The level of each label.
+
+        Parameters
+        ----------
+        labels : array_like of int
+            Labels from 0 to K - 1, any shape.
+        dtype : dtype
+            Of the result; integers are rounded half to even and clipped.
+
+        Returns
+        -------
+        ndarray of `dtype`, of the shape of `labels`; a scalar for a 0-d `labels`. A masked array
+        gives a masked array whose masked elements are not looked up.
+
+        Raises
+        ------
+        TypeError
+            Labels that are not integers.
+        ValueError
+            A label outside 0 .. K - 1.
+        """
+        dtype = np.dtype(dtype)
+        check_dtype(dtype, "dtype")
+        array, where, masked = _nearest.examine(labels, True)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"labels have dtype {array.dtype}; accepted are integer dtypes")
+        values = cast(self._centers, dtype)
+        result = np.zeros_like(array, dtype=dtype, order="K", subok=False)
+        skip_all = np.ones((), bool) if where is None else where
+        blocks = np.nditer(
+            [array, result, np.broadcast_to(skip_all, array.shape)],
+            ["external_loop", "buffered", "zerosize_ok"],
+            [["readonly"], ["writeonly"], ["readonly"]],
+            buffersize=_nearest.NDITER_BLOCK,
+        )
+        with blocks:
+            for some, snapped, asked in blocks:
+                outside = asked & ((some < 0) | (some >= self.k))
+                if outside.any():
+                    raise ValueError(
+                        f"labels hold {some[outside][0]}; accepted are 0 to {self.k - 1}"
+                    )
+                snapped[...] = values[np.where(asked, some, 0).astype(np.intp)]
+        return _nearest.wrap(result, labels, masked)
+
+    def inertia(self, histogram: Histogram | ArrayLike, weights: str = "distinct") -> float:
+        """The sum of squared distances to the nearest level.
+
+        Parameters
+        ----------
+        histogram : Histogram or array_like
+            The data, or an image to make the histogram of.
+        weights : {"distinct", "counts"}
+            Whether each distinct value counts once, or as often as it occurs.
+
+        Returns
+        -------
+        float
+            In squared units of the data.
+        """
+        check_weights(weights)
+        histogram = as_histogram(histogram)
+        high, low = split(histogram.values)
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = (high - self._centers[self.labels(histogram.values)]) + low
+            squares = distance * distance
+            if weights == "counts":
+                squares = np.where(histogram.counts > 0, squares * histogram.counts, 0.0)
+        return math.fsum(squares)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the codebook as a small JSON file.
+
+        Floats are written so that `load` gives bit-identical centers. The file is written beside
+        and renamed, so that `path` is whole or untouched.
+        """
+        gap = self._gap if self._gap is None or math.isfinite(self._gap) else "inf"
+        content = {
+            "format": _FORMAT,
+            "version": _FORMAT_VERSION,
+            "gap": gap,
+            "centers": self._centers.tolist(),
+        }
+        path = Path(path)
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a codebook that `save` wrote.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read.
+        ValueError
+            It is not a codebook; the message names the file and what is wrong in it.
+        """
+        text = Path(path).read_bytes()
+        try:
+            return cls._from_json(text)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"{os.fspath(path)} is not a codebook file: {error}") from error
+
+    @classmethod
+    def _from_json(cls, text: bytes) -> Self:
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ValueError(f'it has no "format": "{_FORMAT}"')
+        version = content.get("version")
+        if type(version) is not int or version != _FORMAT_VERSION:
+            raise ValueError(f"its version is {version!r}; accepted is {_FORMAT_VERSION}")
+        centers = _json_floats(content.get("centers"), "centers")
+        if any(a >= b for a, b in itertools.pairwise(centers)):
+            raise ValueError("its centers are not ascending")
+        gap = content.get("gap")
+        if gap == "inf":
+            gap = math.inf
+        elif gap is not None:
+            (gap,) = _json_floats([gap], "gap")
+            if not gap >= 0:
+                raise ValueError(f"its gap is {gap!r}")
+        return cls._fitted(centers, gap)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Codebook):
+            return NotImplemented
+        return np.array_equal(self._centers, other._centers)
+
+    def __hash__(self) -> int:
+        return hash(self._centers.tobytes())
+
+    def __repr__(self) -> str:
+        centers = np.array2string(self._centers, separator=", ", threshold=10)
+        return f"Codebook(k={self.k}, centers={centers})"
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return type(self)._fitted, (self._centers.tolist(), self._gap)
+
+    def _table(
+        self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None, size: int
+    ) -> Table:
+        """The kernel's table for native dtypes, made once.
+
+        8- and 16-bit images of at least as many elements as there are bit patterns are looked up
+        in a table over the patterns, which the search fills.
+        """
+        tabulated = dtype.itemsize <= 2 and size >= 1 << 8 * dtype.itemsize
+        key = dtype, label_dtype.itemsize, value_dtype, tabulated
+        table = self._tables.get(key)
+        if table is None:
+            make = self._pattern_table if tabulated else self._search_table
+            table = self._tables[key] = make(dtype, label_dtype, value_dtype)
+        return table
+
+    def _search_table(
+        self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None
+    ) -> Table:
+        thresholds = self.thresholds(dtype)
+        first = self.k - 1 - len(thresholds)
+        values = None if value_dtype is None else cast(self._centers, value_dtype)
+        return Table(
+            element_type(dtype),
+            _padded(thresholds),
+            first,
+            label_dtype.itemsize,
+            values,
+            keep_nan=value_dtype == dtype,
+            nan_value=0 if value_dtype is None else nan_bits(value_dtype),
+        )
+
+    def _pattern_table(
+        self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None
+    ) -> Table:
+        search = self._search_table(dtype, label_dtype, value_dtype)
+        patterns = np.arange(1 << 8 * dtype.itemsize, dtype=f"u{dtype.itemsize}").view(dtype)
+        labels = np.empty(patterns.shape, label_dtype)
+        values = None if value_dtype is None else np.empty(patterns.shape, value_dtype)
+        run_kernel(search, patterns, False, None, labels, False, values, False, 0, False, 1)
+        return Table(
+            element_type(dtype),
+            np.empty(0, dtype),
+            0,
+            label_dtype.itemsize,
+            values,
+            keep_nan=value_dtype == dtype,
+            nan_value=0 if value_dtype is None else nan_bits(value_dtype),
+            pattern_labels=labels,
+        )
+
+
+def as_codebook(centers: Codebook | ArrayLike) -> Codebook:
+    return centers if isinstance(centers, Codebook) else Codebook(centers)
+
+
+def thresholds(centers: Codebook | ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
+    """The exact thresholds between levels for one dtype.
+
+    ``t[i]`` is the largest value of `dtype` that is <= ``(c[i] + c[i+1]) / 2`` in exact
+    arithmetic, so that for a finite x of that dtype ::
+
+        label i  iff  t[i-1] < x <= t[i]
+
+    Parameters
+    ----------
+    centers : Codebook or array_like, shape (K,)
+        The levels.
+    dtype : dtype
+        bool (0 and 1), an integer dtype of 8 to 64 bits, float16, float32 or float64.
+
+    Returns
+    -------
+    ndarray of `dtype`, shape (m,)
+        Ascending. m is K - 1 less the midpoints below an integer dtype's minimum, which have no
+        threshold: ``label = (K - 1 - m) + number of i with t[i] < x``.
+    """
+    return as_codebook(centers).thresholds(dtype)
+
+
+def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
+    """Centers as a read-only, ascending float64 array."""
+    given = np.asarray(centers)
+    if np.ma.is_masked(centers):
+        raise ValueError("centers hold masked elements; pass centers.compressed()")
+    if given.dtype.kind == "O" and all(isinstance(c, numbers.Real) for c in given.flat):
+        try:  # Fraction, int beyond 64 bits
+            given = given.astype(np.float64)
+        except OverflowError:
+            raise ValueError("centers must be finite; one is beyond float64") from None
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"centers must be real numbers, given dtype {given.dtype}")
+    if given.ndim != 1:
+        raise ValueError(f"centers must have one dimension, given shape {given.shape}")
+    if given.size == 0:
+        raise ValueError("centers are empty; at least one is needed")
+    with np.errstate(over="ignore"):
+        checked = np.sort(given.astype(np.float64) + 0.0)  # -0.0 becomes 0.0
+    infinite = checked[~np.isfinite(checked)]
+    if len(infinite):
+        raise ValueError(
+            f"centers must be finite: {len(infinite)} of {given.size} are not, as {infinite[0]}"
+        )
+    equal = np.flatnonzero(checked[1:] == checked[:-1])
+    if len(equal):
+        raise ValueError(
+            f"centers must be distinct as float64: {float(checked[equal[0]])!r} occurs twice"
+        )
+    checked.setflags(write=False)
+    return checked
+
+
+def _midpoint_floors(centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest float64 <= (c[i] + c[i+1]) / 2 in exact arithmetic.
+
+    The sum is split without error into s + e (Dekker 1971, Fast2Sum; the larger magnitude first).
+    Halving s is exact above the subnormals, and there e is 0; so the midpoint lies below s / 2
+    just if e < 0, or if halving rounded up. It then lies above the float before s / 2, as |e| is
+    at most half a unit in the last place of s.
+    """
+    low, high = centers[:-1], centers[1:]
+    with np.errstate(all="ignore"):
+        scale = np.where(np.isinf(low + high), 0.5, 1.0)  # exact: far from the subnormals
+        low, high = low * scale, high * scale
+        swap = np.abs(low) > np.abs(high)
+        large, small = np.where(swap, low, high), np.where(swap, high, low)
+        s = large + small
+        e = small - (s - large)
+        half = s * (0.5 / scale)
+        rounding = half * (2 * scale) - s
+        below = (rounding > 0) | ((rounding == 0) & (e < 0))
+        return np.where(below, np.nextafter(half, -np.inf), half)
+
+
+def _round_down(values: NDArray[np.float64], dtype: np.dtype) -> NDArray[Any]:
+    """The largest values of a float dtype that are <= the given ones."""
+    with np.errstate(all="ignore"):
+        nearest = values.astype(native(dtype))
+        below = np.nextafter(nearest, nearest.dtype.type(-np.inf))
+    down = np.where(nearest.astype(np.float64) > values, below, nearest)
+    return (down + nearest.dtype.type(0)).astype(dtype)  # no -0.0: see ls_float16_key
+
+
+def _integer_thresholds(
+    centers: NDArray[np.float64], floors: NDArray[np.float64], dtype: np.dtype
+) -> NDArray[Any]:
+    """Floors of the midpoints, clipped from above; those below the dtype's minimum left out."""
+    low, high = integer_range(dtype)
+    inside = np.floor(floors)
+    kept = inside >= low
+    below_high = inside < float(high)
+    result = np.full(len(floors), high, native(dtype))
+    usual = kept & below_high & (np.abs(inside) < 2.0**52)
+    result[usual] = inside[usual].astype(native(dtype))
+    # Beyond 2**52 a midpoint may be an integer that float64 cannot hold. The center of the larger
+    # magnitude is an integer there, so the other's fraction cannot change the floor.
+    for i in np.flatnonzero(np.abs(inside) >= 2.0**52):
+        midpoint = (math.floor(centers[i]) + math.floor(centers[i + 1])) >> 1
+        kept[i] = midpoint >= low
+        result[i] = min(max(midpoint, low), high)
+    return result[kept].astype(dtype)
+
+
+def _padded(thresholds: NDArray[Any]) -> NDArray[Any]:
+    """Thresholds as the kernels search them: 2**depth - 1 entries, float16 as ordered keys."""
+    if thresholds.dtype == np.float16:
+        bits = thresholds.view(np.int16)
+        thresholds = np.where(bits < 0, bits ^ 0x7FFF, bits).astype(np.int16)
+    if thresholds.dtype == bool:
+        thresholds = thresholds.view(np.uint8)
+    largest = np.inf if thresholds.dtype.kind == "f" else np.iinfo(thresholds.dtype).max
+    padded = np.full((1 << len(thresholds).bit_length()) - 1, largest, thresholds.dtype)
+    padded[: len(thresholds)] = thresholds
+    return padded
+
+
+def _json_floats(numbers_: Any, what: str) -> list[float]:
+    if not isinstance(numbers_, list) or not all(type(x) in (int, float) for x in numbers_):
+        raise ValueError(f"its {what} are not numbers")
+    return [float(x) for x in numbers_]

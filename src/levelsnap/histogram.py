@@ -1,0 +1,274 @@
+"""Histogram: distinct values and how often each occurs."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._distinct import count_patterns
+from .dtypes import check_dtype, is_swapped, native
+from .nearest import examine
+from .threads import team
+
+
+class Histogram:
+    """Sorted distinct values and their counts or weights; does not change.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        Strictly ascending, without NaN; +-inf may be there. An accepted image dtype, kept in
+        native byte order.
+    counts : array_like, shape (n,)
+        Integers >= 0 (kept as uint64) or finite floats >= 0 (kept as float64 weights).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Values or counts that are not so.
+    """
+
+    __slots__ = ("__weakref__", "_counts", "_values")
+
+    _values: NDArray[Any]
+    _counts: NDArray[Any]
+
+    def __init__(self, values: ArrayLike, counts: ArrayLike) -> None:
+        self._set(_check_values(values), _check_counts(counts))
+        if len(self._values) != len(self._counts):
+            raise ValueError(f"{len(self._values)} values, but {len(self._counts)} counts")
+
+    @classmethod
+    def _trusted(cls, values: NDArray[Any], counts: NDArray[Any]) -> Self:
+        """From fresh arrays that are known to be right."""
+        histogram = cls.__new__(cls)
+        histogram._set(values, counts)
+        return histogram
+
+    def _set(self, values: NDArray[Any], counts: NDArray[Any]) -> None:
+        values.setflags(write=False)
+        counts.setflags(write=False)
+        self._values, self._counts = values, counts
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The distinct values, ascending, shape (n,), read-only."""
+        return self._values
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """How often each value occurs (uint64) or its weight (float64), shape (n,), read-only."""
+        return self._counts
+
+    def merge(*histograms: "Histogram") -> "Histogram":  # noqa: N805, RUF100
+        """One histogram of all that several have counted.
+
+        ``Histogram.merge(a, b, c)`` and ``a.merge(b, c)`` are the same. The result does not
+        depend on how the data was divided.
+
+        Parameters
+        ----------
+        *histograms : Histogram
+            At least one. Of one dtype, or of dtypes whose common NumPy dtype holds every value
+            exactly.
+
+        Returns
+        -------
+        Histogram
+            Counts are uint64, or float64 if any of the histograms has weights.
+
+        Raises
+        ------
+        ValueError
+            No histograms, values that no common dtype holds, or counts beyond 64 bits.
+        """
+        for histogram in histograms:
+            if not isinstance(histogram, Histogram):
+                raise TypeError(f"merge takes histograms, given {type(histogram).__name__}")
+        if not histograms:
+            raise ValueError("merge takes at least one histogram, given none")
+        dtype = np.result_type(*(h.values.dtype for h in histograms))
+        values = np.concatenate([_exactly(h.values, dtype) for h in histograms])
+        counts = np.concatenate([h.counts for h in histograms], dtype=_counts_dtype(histograms))
+        order = np.argsort(values, kind="stable")
+        values, counts = values[order], counts[order]
+        starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+        return Histogram._trusted(values[starts], _sums(counts, starts))
+
+    def update(self, image: ArrayLike, *, where: ArrayLike = True) -> "Histogram":
+        """A new histogram that counts `image` too; this one stays as it is."""
+        return Histogram.merge(self, histogram_of(image, where=where))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return (
+            self._values.dtype == other._values.dtype
+            and self._counts.dtype == other._counts.dtype
+            and np.array_equal(self._values, other._values)
+            and np.array_equal(self._counts, other._counts)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._values.dtype, self._values.tobytes(), self._counts.tobytes()))
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._values, separator=", ", threshold=10)
+        return f"Histogram({len(self)} values of {self._values.dtype}: {values})"
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Histogram, (self._values, self._counts)
+
+
+def histogram(
+    image: ArrayLike, *, where: ArrayLike = True, threads: int | None = None
+) -> Histogram:
+    """The distinct values of an image and how often each occurs.
+
+    Parameters
+    ----------
+    image : array_like
+        Any accepted dtype, shape, strides and byte order. Masked elements are skipped.
+    where : array_like of bool, optional
+        Broadcastable to the image; False elements are skipped.
+    threads : int, optional
+        By default `get_num_threads`, and one for small images.
+
+    Returns
+    -------
+    Histogram
+        Values ascending, in the image's dtype and native byte order; counts uint64. NaN is
+        skipped, -0.0 counts as 0.0, +-inf is kept.
+
+    Notes
+    -----
+    Extra memory: 0.5 MB a thread for 8- and 16-bit images; for others a copy of the image's
+    elements, sorted, and its indices.
+    """
+    array, asked, _ = examine(image, where)
+    n_threads = team(threads, array.size)
+    if array.itemsize <= 2:
+        return Histogram._trusted(*_count_patterns(array, asked, n_threads))
+    values, counts = np.unique(_without_nan(array, asked), return_counts=True)
+    return Histogram._trusted(_fold_zero(values), counts.astype(np.uint64))
+
+
+# `Histogram.update` would find its own name in the class otherwise.
+histogram_of = histogram
+
+
+def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None = None) -> NDArray:
+    """The distinct values of an image, ascending: `histogram` without the counts."""
+    array, asked, _ = examine(image, where)
+    n_threads = team(threads, array.size)
+    if array.itemsize <= 2:
+        return _count_patterns(array, asked, n_threads)[0]
+    return _fold_zero(np.unique(_without_nan(array, asked)))
+
+
+def as_histogram(data: Histogram | ArrayLike) -> Histogram:
+    return data if isinstance(data, Histogram) else histogram(data)
+
+
+def check_weights(weights: object) -> None:
+    if weights not in ("distinct", "counts"):
+        raise ValueError(f'weights must be "distinct" or "counts", given {weights!r}')
+
+
+def _count_patterns(
+    array: NDArray, asked: NDArray[np.bool_] | None, threads: int
+) -> tuple[NDArray, NDArray[np.uint64]]:
+    """Values and counts of an 8- or 16-bit image, from the counts of its bit patterns."""
+    dtype = native(array.dtype)
+    patterns = 1 << 8 * dtype.itemsize
+    rows = np.zeros((threads, patterns), np.uint64)
+    count_patterns(array, is_swapped(array.dtype), asked, rows)
+    counts = rows.sum(axis=0, dtype=np.uint64)
+    values = np.arange(patterns, dtype=f"u{dtype.itemsize}").view(dtype)
+    if dtype.kind == "b":  # NumPy takes any nonzero byte for True
+        values = np.array([False, True])
+        counts = np.array([counts[0], counts[1:].sum()], np.uint64)
+    if dtype.kind == "f":
+        counts[np.isnan(values)] = 0
+        minus_zero = patterns // 2
+        counts[0] += counts[minus_zero]
+        counts[minus_zero] = 0
+    found = np.flatnonzero(counts)
+    order = found[np.argsort(values[found], kind="stable")]
+    return values[order], counts[order]
+
+
+def _without_nan(array: NDArray, asked: NDArray[np.bool_] | None) -> NDArray:
+    """The elements asked for, flat, in native byte order."""
+    data = array if asked is None else array[asked]
+    if data.dtype.kind == "f":
+        nan = np.isnan(data)
+        if nan.any():
+            data = data[~nan]
+    return data.astype(native(data.dtype), copy=False)
+
+
+def _fold_zero(values: NDArray) -> NDArray:
+    """Turn -0.0 into 0.0; np.unique keeps one of the two, whichever comes first."""
+    return values + values.dtype.type(0) if values.dtype.kind == "f" else values
+
+
+def _check_values(values: ArrayLike) -> NDArray:
+    array = np.asarray(values)
+    check_dtype(array.dtype, "values")
+    if array.ndim != 1:
+        raise ValueError(f"values must have one dimension, given shape {array.shape}")
+    array = array.astype(native(array.dtype))
+    if array.dtype.kind == "f":
+        if np.isnan(array).any():
+            raise ValueError("values hold NaN")
+        array = _fold_zero(array)
+    if not (array[1:] > array[:-1]).all():
+        raise ValueError("values must be strictly ascending")
+    return array
+
+
+def _check_counts(counts: ArrayLike) -> NDArray:
+    array = np.asarray(counts)
+    if array.size == 0:
+        array = array.astype(np.uint64)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"counts must be integers or floats, given dtype {array.dtype}")
+    if array.ndim != 1:
+        raise ValueError(f"counts must have one dimension, given shape {array.shape}")
+    if not ((array >= 0) & np.isfinite(array)).all():
+        raise ValueError("counts must be finite and not negative")
+    return array.astype(np.float64 if array.dtype.kind == "f" else np.uint64)
+
+
+def _counts_dtype(histograms: tuple[Histogram, ...]) -> np.dtype:
+    weighted = any(h.counts.dtype.kind == "f" for h in histograms)
+    return np.dtype(np.float64 if weighted else np.uint64)
+
+
+def _exactly(values: NDArray, dtype: np.dtype) -> NDArray:
+    """Values in another dtype that holds each of them, else ValueError."""
+    converted = values.astype(dtype)
+    if dtype.kind == "f" and values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        large = np.abs(converted) >= 2.0**53
+        for value in values[large]:
+            if int(float(value)) != int(value):
+                raise ValueError(
+                    f"{dtype}, the common dtype of the histograms, cannot hold {value}"
+                )
+    return converted
+
+
+def _sums(counts: NDArray, starts: NDArray[np.intp]) -> NDArray:
+    """Sums of the runs of `counts` that begin at `starts`."""
+    if len(starts) == 0:
+        return counts
+    if counts.dtype.kind == "u" and counts.sum(dtype=np.float64) >= 2.0**63:
+        exact = np.add.reduceat(counts.astype(object), starts)
+        if max(exact) >= 1 << 64:
+            raise ValueError("the counts of one value add up to more than 64 bits hold")
+    return np.add.reduceat(counts, starts)

@@ -1,0 +1,459 @@
+"""labels, snap, labels_and_snap: check, allocate, call the kernel."""
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import codebook as _codebook
+from ._nearest import nearest as run_kernel
+from .dtypes import cast, check_dtype, integer_range, is_swapped, native
+from .threads import team
+
+# Elements that NumPy's iterator takes at a time on the slow side roads.
+NDITER_BLOCK = 1 << 16
+
+# Effort spent on finding out whether two overlapping arrays share an element.
+_OVERLAP_WORK = 1 << 16
+
+
+def labels(
+    image: ArrayLike,
+    centers: "_codebook.Codebook | ArrayLike",
+    *,
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+    where: ArrayLike = True,
+    nan: int | str = "raise",
+    threads: int | None = None,
+) -> Any:
+    """The index of the nearest level of each element.
+
+    Distances are compared in exact real arithmetic; a tie goes to the lower level. +inf gets
+    K - 1, -inf gets 0.
+
+    Parameters
+    ----------
+    image : array_like
+        bool, integers of 8 to 64 bits, float16, float32 or float64; any shape, strides and byte
+        order. Never copied as a whole.
+    centers : Codebook or array_like, shape (K,)
+        The levels.
+    out : ndarray, optional
+        Of the image's shape and an integer dtype that holds K - 1. It may overlap the image.
+    dtype : dtype, optional
+        Integer dtype of the result. By default the smallest unsigned one that holds K - 1.
+    where : array_like of bool, optional
+        Broadcastable to the image. Elements where it is False are not looked at: they stay as
+        they are in `out`, and are 0 in a new result.
+    nan : "raise" or int
+        What to do with NaN: refuse it, or the label it gets.
+    threads : int, optional
+        By default `get_num_threads`, and one for small images.
+
+    Returns
+    -------
+    ndarray
+        `out` if given, else a new array of the image's shape and memory order; a NumPy scalar for
+        a 0-d image. A masked array gives a masked array with its mask; masked elements are
+        skipped like those that `where` skips.
+
+    Raises
+    ------
+    ValueError
+        NaN in the image (how many and where the first is), a label dtype that cannot hold K - 1
+        or the NaN label, `out` or `where` that do not fit, bad centers, ``threads < 1``. `out` may
+        be partly written then.
+    TypeError
+        A dtype that is not accepted.
+    """
+    codebook = _codebook.as_codebook(centers)
+    nan_label = _check_nan_label(nan)
+    call = _Call(codebook, image, where)
+    call.take_labels(out, dtype)
+    call.run(nan_label, "nan=<label>", threads)
+    return call.labels_result()
+
+
+def snap(
+    image: ArrayLike,
+    centers: "_codebook.Codebook | ArrayLike",
+    *,
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+    where: ArrayLike = True,
+    nan: str = "propagate",
+    threads: int | None = None,
+) -> Any:
+    """The nearest level of each element, in the image's dtype.
+
+    ``centers[label]`` with the label of `labels`, cast to the result's dtype: for integers (bool
+    counts as 0 and 1) rounded half to even and clipped to the range, for floats +-inf beyond it.
+
+    Parameters
+    ----------
+    image, centers, where, threads
+        As for `labels`. Skipped elements of a new result keep the image's value.
+    out : ndarray, optional
+        Of the image's shape; may be the image itself.
+    dtype : dtype, optional
+        Of the result: bool, an integer or a float dtype. By default the image's.
+    nan : {"propagate", "raise"}
+        NaN stays NaN, or is refused. In an integer result it is always refused.
+
+    Returns
+    -------
+    ndarray
+        As for `labels`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `labels`. If `out` is the image, it is unchanged then.
+
+    Notes
+    -----
+    Snapping twice equals snapping once for integer dtypes and for levels that the dtype holds
+    exactly. A level that is rounded to float32 may lie nearer to its neighbour.
+    """
+    codebook = _codebook.as_codebook(centers)
+    if nan not in ("propagate", "raise"):
+        raise ValueError(f'nan must be "propagate" or "raise", given {nan!r}')
+    call = _Call(codebook, image, where)
+    call.take_values(out, dtype)
+    call.run(None if nan == "raise" else 0, 'nan="propagate"', threads)
+    return call.values_result()
+
+
+def labels_and_snap(
+    image: ArrayLike,
+    centers: "_codebook.Codebook | ArrayLike",
+    *,
+    out: tuple[NDArray[Any] | None, NDArray[Any] | None] = (None, None),
+    dtype: tuple[DTypeLike | None, DTypeLike | None] = (None, None),
+    where: ArrayLike = True,
+    nan: int | str = "raise",
+    threads: int | None = None,
+) -> tuple[Any, Any]:
+    """Labels and snapped values in one read of the image.
+
+    Parameters
+    ----------
+    image, centers, where, nan, threads
+        As for `labels`. The snapped value of a NaN that has a label stays NaN.
+    out, dtype : pair
+        Those of `labels` and of `snap`. The two `out` must not overlap each other.
+
+    Returns
+    -------
+    labels, snapped : ndarray
+        What `labels` and `snap` give.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `labels` and `snap`.
+    """
+    codebook = _codebook.as_codebook(centers)
+    label_out, value_out = _pair(out, "out")
+    label_dtype, value_dtype = _pair(dtype, "dtype")
+    nan_label = _check_nan_label(nan)
+    call = _Call(codebook, image, where)
+    call.take_labels(label_out, label_dtype)
+    call.take_values(value_out, value_dtype)
+    call.run(nan_label, "nan=<label>", threads)
+    return call.labels_result(), call.values_result()
+
+
+class _Call:
+    """One call on its way: what is asked, what was checked, what was allocated."""
+
+    def __init__(self, codebook: "_codebook.Codebook", image: Any, where: Any) -> None:
+        self.codebook = codebook
+        self.given = image
+        self.image, self.where, self.masked = examine(image, where)
+        self.labels: NDArray | None = None
+        self.values: NDArray | None = None
+        self.label_out: NDArray | None = None
+        self.value_out: NDArray | None = None
+        self.convert_skipped = False
+
+    def take_labels(self, out: Any, dtype: Any) -> None:
+        highest = self.codebook.k - 1
+        if out is not None:
+            self.label_out = out
+            self.labels = _check_out(out, self.image, dtype)
+            _check_label_dtype(self.labels.dtype, highest)
+            return
+        chosen = np.min_scalar_type(highest) if dtype is None else np.dtype(dtype)
+        _check_label_dtype(chosen, highest)
+        make = np.empty_like if self.where is None else np.zeros_like
+        self.labels = make(self.image, dtype=chosen, order="K", subok=False)
+
+    def take_values(self, out: Any, dtype: Any) -> None:
+        if out is not None:
+            self.value_out = out
+            self.values = _check_out(out, self.image, dtype)
+            check_dtype(self.values.dtype, "out")
+            return
+        chosen = self.image.dtype if dtype is None else np.dtype(dtype)
+        check_dtype(chosen, "dtype")
+        self.values = np.empty_like(self.image, dtype=chosen, order="K", subok=False)
+        self.convert_skipped = self.where is not None
+
+    def run(self, nan_label: int | None, remedy: str, threads: int | None) -> None:
+        """Call the kernel; `nan_label` None: NaN is refused."""
+        labels, values = self.labels, self.values
+        n_threads = team(threads, self.image.size)
+        if labels is not None and nan_label is not None:
+            nan_label = _nan_label_bits(nan_label, labels.dtype)
+        into_integers = values is not None and values.dtype.kind != "f"
+        refuse_nan = self.image.dtype.kind == "f" and (nan_label is None or into_integers)
+        image, in_place = self._separate()
+        table = self.codebook._table(
+            native(image.dtype),
+            np.dtype(np.uint32) if labels is None else native(labels.dtype),
+            None if values is None else native(values.dtype),
+            image.size,
+        )
+
+        def kernel(labels: NDArray | None, values: NDArray | None, keep: bool) -> int:
+            return run_kernel(
+                table,
+                image,
+                is_swapped(image.dtype),
+                self.where,
+                labels,
+                labels is not None and is_swapped(labels.dtype),
+                values,
+                values is not None and is_swapped(values.dtype),
+                nan_label or 0,
+                keep,
+                n_threads,
+            )
+
+        if refuse_nan and in_place and kernel(None, None, False):
+            self._raise_nan(nan_label is None, remedy)
+        keep = self.convert_skipped and native(values.dtype) == native(image.dtype)
+        if self.convert_skipped and not keep:
+            _cast_skipped(image, self.where, values)
+        if kernel(labels, values, keep) and refuse_nan:
+            self._raise_nan(nan_label is None, remedy)
+
+    def labels_result(self) -> Any:
+        return self._result(self.labels, self.label_out)
+
+    def values_result(self) -> Any:
+        return self._result(self.values, self.value_out)
+
+    def _result(self, array: Any, out: Any) -> Any:
+        if out is None:
+            return wrap(array, self.given, self.masked)
+        if self.masked and isinstance(out, np.ma.MaskedArray):
+            out.mask = np.ma.getmaskarray(self.given)
+        return out
+
+    def _separate(self) -> tuple[NDArray, bool]:
+        """The image, copied if an out overlaps it in part; and whether one is the image.
+
+        An out whose elements lie exactly on the image's is harmless: a kernel reads each before
+        it writes it.
+        """
+        outs = [
+            array
+            for array, given in ((self.labels, self.label_out), (self.values, self.value_out))
+            if array is not None and given is not None
+        ]
+        if len(outs) == 2 and _share_memory(*outs):
+            raise ValueError("the two arrays given as out overlap each other")
+        image, in_place = self.image, False
+        for out in outs:
+            if self.where is not None and np.may_share_memory(out, self.where):
+                self.where = self.where.copy()
+            if _same_elements(out, self.image):
+                in_place = True
+            elif image is self.image and _share_memory(out, image):
+                image = image.copy(order="K")
+        return image, in_place
+
+    def _raise_nan(self, by_option: bool, remedy: str) -> None:
+        count, first = _find_nan(self.image, self.where)
+        if by_option:
+            reason = f"pass {remedy} to accept NaN"
+        else:
+            reason = f"{self.values.dtype.name} cannot hold NaN; pass a float dtype= or out="
+        raise ValueError(
+            f"image holds {count} NaN, the first at index {first}: {reason}, "
+            "or where=~np.isnan(image) to skip it"
+        )
+
+
+def examine(image: Any, where: Any) -> tuple[NDArray, NDArray[np.bool_] | None, bool]:
+    """The image as an array of an accepted dtype, the elements asked for, and if it is masked.
+
+    ``where`` becomes None for all elements, else a boolean array of the image's shape without
+    the masked elements.
+    """
+    masked = isinstance(image, np.ma.MaskedArray)
+    array = np.asarray(image)
+    check_dtype(array.dtype, "image")
+    asked = None if where is True else _check_where(where, array.shape)
+    if masked and np.ma.getmask(image) is not np.ma.nomask:
+        unmasked = ~np.ma.getmaskarray(image)
+        if asked is not None:
+            unmasked &= asked
+        asked = unmasked
+    return array, asked, masked
+
+
+def wrap(result: NDArray, given: Any, masked: bool) -> Any:
+    """A fresh result in the clothes of the array it was made of."""
+    if not masked:
+        return result[()] if result.ndim == 0 else result
+    mask = np.ma.getmask(given)
+    wrapped = np.ma.MaskedArray(result, mask if mask is np.ma.nomask else mask.copy())
+    if _holds(result.dtype, given.fill_value):
+        wrapped.fill_value = given.fill_value
+    return wrapped
+
+
+def _holds(dtype: np.dtype, value: Any) -> bool:
+    """Whether a dtype can hold a scalar without loss."""
+    converted = cast(np.asarray(value), dtype)
+    return bool(converted == value) or bool(converted != converted and value != value)
+
+
+def _check_where(where: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    asked = np.asarray(where)
+    if asked.dtype != bool:
+        raise TypeError(f"where must be boolean, given dtype {asked.dtype}")
+    try:
+        return np.broadcast_to(asked, shape)
+    except ValueError:
+        raise ValueError(
+            f"where of shape {asked.shape} does not broadcast to the image's shape {shape}"
+        ) from None
+
+
+def _check_out(out: Any, image: NDArray, dtype: Any) -> NDArray:
+    """`out` as a plain array over its memory."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, given {type(out).__name__}")
+    array = out.view(np.ndarray)
+    if array.shape != image.shape:
+        raise ValueError(f"out has shape {array.shape}; the image has {image.shape}")
+    if not array.flags.writeable:
+        raise ValueError("out is read-only")
+    if dtype is not None and np.dtype(dtype) != array.dtype:
+        raise ValueError(f"dtype={np.dtype(dtype)} contradicts out, which has {array.dtype}")
+    if _overlaps_itself(array):
+        raise ValueError(f"out overlaps itself: strides {array.strides}, shape {array.shape}")
+    return array
+
+
+def _check_label_dtype(dtype: np.dtype, highest: int) -> None:
+    if dtype.kind not in "iu":
+        raise TypeError(f"labels need an integer dtype, given {dtype.name}")
+    if integer_range(dtype)[1] < highest:
+        raise ValueError(
+            f"{dtype.name} cannot hold the label {highest}; pass a wider dtype= or out="
+        )
+
+
+def _check_nan_label(nan: Any) -> int | None:
+    """The label for NaN, or None to refuse NaN."""
+    if isinstance(nan, str) and nan == "raise":
+        return None
+    try:
+        if isinstance(nan, (bool, np.bool_)):
+            raise TypeError
+        return operator.index(nan)
+    except TypeError:
+        raise ValueError(f'nan must be "raise" or an integer label, given {nan!r}') from None
+
+
+def _nan_label_bits(label: int, dtype: np.dtype) -> int:
+    low, high = integer_range(dtype)
+    if not low <= label <= high:
+        raise ValueError(
+            f"the label nan={label} does not fit {dtype.name} ({low} to {high}); "
+            "pass a wider dtype="
+        )
+    return label & ((1 << 8 * dtype.itemsize) - 1)
+
+
+def _pair(given: Any, what: str) -> tuple[Any, Any]:
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError(f"{what} must be a pair (for labels, for snapped), given {given!r}")
+    return given[0], given[1]
+
+
+def _same_elements(a: NDArray, b: NDArray) -> bool:
+    """Whether two arrays of one shape lie element on element."""
+    return (
+        a.itemsize == b.itemsize
+        and a.strides == b.strides
+        and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
+    )
+
+
+def _share_memory(a: NDArray, b: NDArray) -> bool:
+    """Whether two arrays share an element; True if that is too hard to find out."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _overlaps_itself(array: NDArray) -> bool:
+    """Whether two elements of an array may share memory.
+
+    They do not if, from the smallest stride on, each steps over all that lies inside it. That
+    holds for every slice and transposition of an ordinary array.
+    """
+    extent = array.itemsize
+    if array.size:
+        axes = zip(map(abs, array.strides), array.shape, strict=True)
+        for stride, length in sorted(axes):
+            if length > 1:
+                if stride < extent:
+                    return True
+                extent += stride * (length - 1)
+    return False
+
+
+def _cast_skipped(image: NDArray, where: NDArray[np.bool_], values: NDArray) -> None:
+    """Give the skipped elements of a new result the image's values, in another dtype."""
+    blocks = np.nditer(
+        [image, where, values],
+        ["external_loop", "buffered", "zerosize_ok"],
+        [["readonly"], ["readonly"], ["readwrite"]],
+        buffersize=NDITER_BLOCK,
+    )
+    with blocks:
+        for x, asked, v in blocks:
+            skipped = ~asked
+            v[skipped] = cast(x[skipped], native(values.dtype))
+
+
+def _find_nan(image: NDArray, where: NDArray[np.bool_] | None) -> tuple[int, tuple[int, ...]]:
+    """How many NaN there are, and the index of the first in C order."""
+    everywhere = np.broadcast_to(np.True_, image.shape) if where is None else where
+    blocks = np.nditer(
+        [image, everywhere],
+        ["external_loop", "buffered"],
+        [["readonly"], ["readonly"]],
+        order="C",
+        buffersize=NDITER_BLOCK,
+    )
+    count, first, start = 0, 0, 0
+    for x, asked in blocks:
+        nans = np.flatnonzero(np.isnan(x) & asked)
+        if len(nans) and not count:
+            first = start + nans[0]
+        count += len(nans)
+        start += len(x)
+    return count, tuple(int(i) for i in np.unravel_index(first, image.shape))

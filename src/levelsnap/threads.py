@@ -1,0 +1,105 @@
+"""How many threads a call uses: the one place where that is decided."""
+
+import math
+import operator
+import os
+from pathlib import Path
+
+# Below this many elements starting a second thread costs more than it saves
+# (benchmarks/bench_threads.py).
+PARALLEL_FROM = 200_000
+
+_chosen: int | None = None
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads calls with ``threads=None`` may use in this process.
+
+    Parameters
+    ----------
+    n : int
+        At least 1; more than there are CPUs is allowed.
+    """
+    global _chosen
+    _chosen = check_threads(n)
+
+
+def get_num_threads() -> int:
+    """The most threads that a call with ``threads=None`` uses.
+
+    What `set_num_threads` set; else the smallest of ``OMP_NUM_THREADS``, the CPUs that this
+    process may run on (affinity) and its control group's CPU quota. Small arrays use one thread
+    whatever this says.
+
+    Returns
+    -------
+    int
+    """
+    if _chosen is not None:
+        return _chosen
+    limits = [_cpus(), _cgroup_quota(), _omp_num_threads()]
+    return max(1, min(limit for limit in limits if limit is not None))
+
+
+def check_threads(threads: object) -> int:
+    """`threads` as an int of at least 1."""
+    try:
+        n = operator.index(threads)  # type: ignore[arg-type]
+    except TypeError:
+        n = None
+    if n is None or isinstance(threads, bool):
+        raise TypeError(f"threads must be an integer of at least 1 or None, given {threads!r}")
+    if n < 1:
+        raise ValueError(f"threads must be at least 1, given {n}")
+    return min(n, 1 << 16)
+
+
+def team(threads: int | None, size: int) -> int:
+    """The number of threads for a call over `size` elements."""
+    if threads is not None:
+        return check_threads(threads)
+    return 1 if size < PARALLEL_FROM else get_num_threads()
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _omp_num_threads() -> int | None:
+    # May be a list, one number for each level of nesting.
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def _cgroup_quota() -> int | None:
+    """CPUs that the control group's quota allows, rounded up; None without a quota."""
+    quotas = []
+    for group in _cgroup_folders():
+        try:
+            quota, period = (group / "cpu.max").read_text().split()
+        except (OSError, ValueError):
+            continue
+        if quota != "max":
+            quotas.append(math.ceil(int(quota) / int(period)))
+    try:  # version 1
+        cpu = Path("/sys/fs/cgroup/cpu")
+        quota_us = int((cpu / "cpu.cfs_quota_us").read_text())
+        if quota_us > 0:
+            quotas.append(math.ceil(quota_us / int((cpu / "cpu.cfs_period_us").read_text())))
+    except (OSError, ValueError):
+        pass
+    return min(quotas, default=None)
+
+
+def _cgroup_folders() -> list[Path]:
+    """This process's version 2 control group and those above it: each may set a quota."""
+    root = Path("/sys/fs/cgroup")
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    own = next((line[3:] for line in lines if line.startswith("0::")), "/")
+    group = root / own.lstrip("/")
+    return [group, *(parent for parent in group.parents if parent.is_relative_to(root))]
