@@ -1,0 +1,305 @@
+"""fit: K levels from the distinct values of an image."""
+
+import math
+import operator
+import warnings
+from collections.abc import Callable
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .codebook import Codebook
+from .histogram import Histogram, check_weights, distinct, histogram
+from .kmeans1d import grid_cuts, group_means, lloyd_cuts, optimal_cuts
+from .nearest import examine
+from .threads import check_threads
+
+_METHODS = ("optimal", "lloyd", "opencv")
+
+Progress = Callable[[int, int], object]
+
+
+def fit(
+    image_or_histogram: ArrayLike | Histogram,
+    k: SupportsIndex,
+    *,
+    method: str = "optimal",
+    weights: str = "distinct",
+    where: ArrayLike = True,
+    threads: int | None = None,
+    seed: int | None = None,
+    approximate: bool = False,
+    max_distinct: int = 2**24,
+    progress: Progress | None = None,
+    attempts: int = 20,
+    max_iter: int = 100,
+    eps: float = 0.05,
+) -> Codebook:
+    """Choose K levels for an image: 1-D k-means of its distinct values.
+
+    Parameters
+    ----------
+    image_or_histogram : array_like or Histogram
+        Any accepted dtype, shape, strides and byte order. NaN and masked elements are skipped.
+    k : int
+        Number of levels, from 1 to the number of distinct values.
+    method : {"optimal", "lloyd", "opencv"}
+        "optimal": the global optimum in exact real arithmetic. "lloyd": a local optimum, which
+        can be far from the best. "opencv": `cv2.kmeans` on the distinct values as float32.
+    weights : {"distinct", "counts"}
+        "distinct": each distinct value counts once, however often it occurs. "counts": as often
+        as it occurs, or by its weight; values that never occur are left out. The optimum is then
+        multi-Otsu thresholding, or Fisher-Jenks natural breaks.
+    where : array_like of bool, optional
+        Broadcastable to the image; False elements are skipped.
+    threads : int, optional
+        For finding the distinct values; by default `get_num_threads`.
+    seed : int, optional
+        Of the random starts of "lloyd" and "opencv"; for the latter below 2**31.
+    approximate : bool
+        Whether "optimal" may work on a grid of 2**20 cells if there are more than `max_distinct`
+        values. `Codebook.gap` is then a bound of the relative excess over the optimum.
+    max_distinct : int
+        The most distinct values for which "optimal" is computed exactly.
+    progress : callable, optional
+        Called now and then as ``progress(done, total)``; not by "opencv".
+    attempts, max_iter : int
+        Starts of "lloyd" and "opencv", and iterations per start.
+    eps : float
+        Of "lloyd" and "opencv": a start is over when no center moves by more, in the image's
+        units.
+
+    Returns
+    -------
+    Codebook
+        With ``gap`` 0.0 for "optimal", the bound for a grid, and infinity for the local methods.
+        Centers are the correctly rounded means of their groups ("opencv": its float32 centers).
+
+    Raises
+    ------
+    ValueError
+        `k` below 1 or above the number of distinct values, infinite elements, nothing left to
+        fit, more than `max_distinct` values without `approximate`, two means that round to one
+        float64, ``where`` beside a histogram, or an option outside its range. With "opencv" also
+        NaN, ``weights="counts"`` and values beyond float32.
+    TypeError
+        Options of the wrong type, or an image of another dtype.
+    ImportError
+        "opencv" without OpenCV.
+
+    Warns
+    -----
+    RuntimeWarning
+        If "opencv" returns equal centers, which are merged.
+
+    Notes
+    -----
+    Among equally good groupings, "optimal" takes the one whose cuts between groups are lowest.
+    It is a dynamic program [1]_ [2]_ of time O(k n log n) and 8 k n bytes for n distinct values.
+
+    An 8-bit image that uses all 256 values has the distinct values 0 to 255, so
+    ``weights="distinct"`` spaces its levels evenly, whatever the picture; ``weights="counts"``
+    follows the picture.
+
+    References
+    ----------
+    .. [1] Wang, Song: Ckmeans.1d.dp: Optimal k-means clustering in one dimension by dynamic
+       programming. The R Journal 3/2, 2011.
+    .. [2] Gronlund, Larsen, Mathiasen, Nielsen, Schneider, Song: Fast exact k-means, k-medians
+       and Bregman divergence clustering in 1D. arXiv:1701.07204, 2017.
+    """
+    k = _integer("k", k, 1)
+    if method not in _METHODS:
+        accepted = ", ".join(f'"{name}"' for name in _METHODS)
+        raise ValueError(f"method must be one of {accepted}, given {method!r}")
+    check_weights(weights)
+    max_distinct = _integer("max_distinct", max_distinct, 1)
+    attempts = _integer("attempts", attempts, 1)
+    max_iter = _integer("max_iter", max_iter, 1)
+    if not 0 <= eps < math.inf:
+        raise ValueError(f"eps must be finite and not negative, given {eps!r}")
+    if seed is not None:
+        seed = _integer("seed", seed, 0)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None, given {progress!r}")
+    if threads is not None:
+        check_threads(threads)
+    if isinstance(image_or_histogram, Histogram) and where is not True:
+        raise ValueError("where applies to an image; a histogram has no elements to skip")
+    if method == "opencv":
+        if weights == "counts":
+            raise ValueError('method "opencv" takes weights="distinct" only')
+        _check_no_nan(image_or_histogram, where)
+
+    values, counts = _values(image_or_histogram, weights, where, threads)
+    if method == "opencv":
+        return _fit_opencv(values, k, seed, attempts, max_iter, eps)
+    _check_k(k, len(values), "distinct values")
+    if method == "lloyd":
+        gap = math.inf
+        cuts = lloyd_cuts(
+            values, counts, k,
+            attempts=attempts, max_iter=max_iter, eps=eps, seed=seed, progress=progress,
+        )  # fmt: skip
+    elif len(values) <= max_distinct:
+        gap = 0.0
+        cuts = optimal_cuts(values, counts, k, progress=progress)
+    elif approximate:
+        cuts, gap = grid_cuts(values, counts, k, progress=progress)
+    else:
+        raise ValueError(
+            f"{len(values)} distinct values are more than max_distinct = {max_distinct}; "
+            "approximate=True fits on a grid, a larger max_distinct takes time and memory"
+        )
+    return Codebook._fitted(group_means(values, counts, cuts), gap)
+
+
+def unique_quantize(
+    arr: ArrayLike, K: SupportsIndex, eps: float = 0.05, max_iter: int = 100, max_tries: int = 20
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Quantize an array to K levels by `cv2.kmeans` on its distinct values.
+
+    Parameters
+    ----------
+    arr : array_like
+        Any shape and accepted dtype, without NaN.
+    K : int
+        Number of levels, at most the number of distinct values as float32.
+    eps : float
+        A try is over when no center moves by more, in units of `arr`.
+    max_iter : int
+        Iterations per try.
+    max_tries : int
+        Tries, each from random centers; the best counts.
+
+    Returns
+    -------
+    centers : (K,) float64 array
+        Ascending; fewer if `cv2.kmeans` returns equal ones, with a RuntimeWarning.
+    labels : int64 array of arr's shape
+        The index of the nearest center, exactly; the lower one at a tie.
+    image : float64 array of arr's shape
+        ``centers[labels]``
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        As for `fit` with ``method="opencv"``.
+
+    See Also
+    --------
+    fit : the same with every option, and the global optimum by default.
+    """
+    codebook = fit(arr, K, method="opencv", attempts=max_tries, max_iter=max_iter, eps=eps)
+    labels, image = codebook.labels_and_snap(arr, dtype=(np.int64, np.float64))
+    return codebook.centers.copy(), labels, image
+
+
+def _values(
+    data: ArrayLike | Histogram, weights: str, where: ArrayLike, threads: int | None
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The finite values to fit, at least one, and their weights; None: each counts once."""
+    if isinstance(data, Histogram):
+        values, counts = data.values, data.counts
+    elif weights == "counts":
+        counted = histogram(data, where=where, threads=threads)
+        values, counts = counted.values, counted.counts
+    else:
+        values, counts = distinct(data, where=where, threads=threads), None
+    if weights == "counts":
+        occur = counts > 0
+        if not occur.all():
+            values, counts = values[occur], counts[occur]
+    if values.dtype.kind == "f" and len(values):
+        infinite = np.isinf(values)
+        if infinite.any():
+            if counts is None:
+                number = _count(np.isinf, data, where)
+            elif counts.dtype.kind == "u" and counts[infinite].any():
+                number = int(counts[infinite].sum())
+            else:
+                number = np.count_nonzero(infinite)
+            raise ValueError(
+                f"{number} infinite element{'s' if number > 1 else ''} in the data; "
+                "a level is a mean of finite values"
+            )
+    if len(values) == 0:
+        raise ValueError("nothing to fit: there are no values that are not NaN or skipped")
+    return values, counts if weights == "counts" else None
+
+
+def _fit_opencv(
+    values: NDArray[Any], k: int, seed: int | None, attempts: int, max_iter: int, eps: float
+) -> Codebook:
+    try:
+        import cv2
+    except ImportError as error:
+        raise ImportError(
+            "method \"opencv\" needs OpenCV: pip install 'levelsnap[opencv]'"
+        ) from error
+    with np.errstate(over="ignore"):
+        data = np.unique(values.astype(np.float32))
+    beyond = np.count_nonzero(np.isinf(data))
+    if beyond:
+        raise ValueError('values are beyond the range of float32, which method "opencv" uses')
+    _check_k(k, len(data), "distinct values as float32")
+    if seed is not None:
+        if seed >= 2**31:
+            raise ValueError(f'seed must be below 2**31 for method "opencv", given {seed}')
+        cv2.setRNGSeed(seed)
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, max_iter, eps)
+    _, _, found = cv2.kmeans(
+        data.reshape(-1, 1), k, None, criteria, attempts, cv2.KMEANS_RANDOM_CENTERS
+    )
+    centers = np.unique(found.astype(np.float64))
+    if len(centers) < k:
+        warnings.warn(
+            f"cv2.kmeans returned {len(centers)} different centers for k = {k}; equal ones are "
+            "merged",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return Codebook._fitted(centers, math.inf)
+
+
+def _check_no_nan(data: ArrayLike | Histogram, where: ArrayLike) -> None:
+    number = 0 if isinstance(data, Histogram) else _count(np.isnan, data, where)
+    if number:
+        raise ValueError(
+            f'{number} NaN in the image, which method "opencv" does not take; skip '
+            f"{'it' if number == 1 else 'them'} by where="
+        )
+
+
+def _count(
+    test: Callable[[NDArray[Any]], NDArray[np.bool_]], image: ArrayLike, where: ArrayLike
+) -> int:
+    """How many of the elements asked for pass a test of floats, without a copy of the image."""
+    array, asked, _ = examine(image, where)
+    if array.dtype.kind != "f":
+        return 0
+    operands = [array] if asked is None else [array, asked]
+    flags = ["external_loop", "buffered", "zerosize_ok"]
+    number = 0
+    for block in np.nditer(operands, flags, buffersize=1 << 16):
+        found = test(block) if asked is None else test(block[0]) & block[1]
+        number += np.count_nonzero(found)
+    return number
+
+
+def _check_k(k: int, n: int, what: str) -> None:
+    if k > n:
+        raise ValueError(f"k = {k} is more than the {n} {what}")
+
+
+def _integer(name: str, value: object, least: int) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, given {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, given {number}")
+    return number
