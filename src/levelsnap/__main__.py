@@ -1,0 +1,5 @@
+"""``python -m levelsnap``: the command line."""
+
+from .cli import main
+
+main()
