@@ -1,0 +1,430 @@
+"""Optimal cuts and correctly rounded means, against exact rational arithmetic."""
+
+import itertools
+import signal
+import threading
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from levelsnap import kmeans1d
+from levelsnap.kmeans1d import grid_cuts, group_means, lloyd_cuts, optimal_cuts
+
+HUGE = np.finfo(np.float64).max
+
+
+def exact(array):
+    """Values as rationals; a float is one, and Fraction takes it without rounding."""
+    return [Fraction(x) for x in array.tolist()]
+
+
+def exact_costs(values, weights):
+    """cost[i, j] of the group values[i:j]."""
+    x = exact(values)
+    w = [Fraction(1)] * len(x) if weights is None else exact(weights)
+    cost = {}
+    for i in range(len(x)):
+        total, first, second = Fraction(0), Fraction(0), Fraction(0)
+        for j in range(i + 1, len(x) + 1):
+            d = x[j - 1] - x[i]
+            total += w[j - 1]
+            first += w[j - 1] * d
+            second += w[j - 1] * d * d
+            cost[i, j] = second - first * first / total
+    return cost
+
+
+def brute_force(values, weights, k):
+    """The lowest of all best cut vectors; that one of them is lowest everywhere is checked too."""
+    n = len(values)
+    cost = exact_costs(values, weights)
+    vectors = list(itertools.combinations(range(1, n), k - 1))
+    totals = [
+        sum(cost[group] for group in itertools.pairwise((0, *cuts, n))) for cuts in vectors
+    ]
+    best = [cuts for cuts, total in zip(vectors, totals, strict=True) if total == min(totals)]
+    lowest = tuple(map(min, zip(*best, strict=True)))
+    assert lowest in best
+    return list(lowest)
+
+
+def exact_program(values, weights, k_max):
+    """The lowest best cuts for every k up to k_max, by the textbook O(k n**2) program."""
+    n = len(values)
+    cost = exact_costs(values, weights)
+    least = {0: Fraction(0)}
+    last_cuts, answers = [], []
+    for k in range(1, k_max + 1):
+        chosen = {
+            j: min((i for i in least if i < j), key=lambda i, j=j: least[i] + cost[i, j])
+            for j in range(k, n + 1)
+        }
+        least = {j: least[i] + cost[i, j] for j, i in chosen.items()}
+        last_cuts.append(chosen)
+        cuts = [n]
+        for layer in reversed(last_cuts):
+            cuts.append(layer[cuts[-1]])
+        answers.append(cuts[-2:0:-1])
+    return answers
+
+
+def exact_means(values, weights, cuts):
+    x = exact(values)
+    w = [Fraction(1)] * len(x) if weights is None else exact(weights)
+    means = []
+    for i, j in itertools.pairwise([0, *cuts, len(x)]):
+        mean = sum(a * b for a, b in zip(w[i:j], x[i:j], strict=True)) / sum(w[i:j])
+        means.append(mean.numerator / mean.denominator)  # correctly rounded by Python
+    return means
+
+
+def following(start, steps):
+    """Floats that are `steps` units in the last place apart."""
+    return np.cumsum([np.float64(start), *(np.spacing(start) * np.asarray(steps))])
+
+
+def few(dtype, low, high):
+    return lambda random, n: np.unique(random.integers(low, high, n)).astype(dtype)
+
+
+def join(*parts):
+    return lambda random, n: np.unique(np.concatenate([part(random, n) for part in parts]))
+
+
+def constant(*values, dtype=np.float64):
+    return lambda random, n: np.array(values, dtype)
+
+
+def log_uniform(low, high):
+    return lambda random, n: np.unique(10.0 ** random.uniform(low, high, n))
+
+
+VALUES = {
+    "uint8 with ties": few(np.uint8, 0, 14),
+    "int16": few(np.int16, -400, 400),
+    "float16": few(np.float16, 0, 30),
+    "bool": lambda random, n: np.array([False, True]),
+    "equal spacings": lambda random, n: np.arange(n) * np.float64(random.choice([0.1, 3, 1e200])),
+    "almost equal spacings": lambda random, n: np.delete(np.arange(n + 1), random.integers(n)),
+    "normal": lambda random, n: np.unique(random.normal(size=n)),
+    "float32": lambda random, n: np.unique(random.normal(size=n).astype(np.float32)),
+    "1e9 and a little": lambda random, n: 1e9 + np.unique(random.integers(0, n + 4, n)),
+    "1e9 and a little, float32": lambda random, n: (
+        2**30 + 128 * np.arange(n)
+    ).astype(np.float32),
+    "seconds": lambda random, n: 1_700_000_000 + np.unique(random.integers(0, 86400, n)),
+    "nanoseconds": lambda random, n: 1_700_000_000 * 10**9 + np.unique(random.integers(0, 50, n)),
+    "int64 extremes": join(
+        constant(-(2**63), -(2**63) + 1, 2**63 - 2, 2**63 - 1, dtype=np.int64),
+        few(np.int64, -3, 3),
+    ),
+    "uint64 extremes": join(
+        constant(2**64 - 3, 2**64 - 1, 2**63, 2**63 + 1, dtype=np.uint64), few(np.uint64, 0, 5)
+    ),
+    "int64 beyond float64": lambda random, n: 2**62 + np.unique(random.integers(0, 3 * n, n)),
+    "nodata": join(constant(-3.4e38), few(np.float64, 0, 3000)),
+    "largest nodata": join(constant(-HUGE), few(np.float64, 0, 3000)),
+    "nodata at both ends": join(constant(-HUGE, HUGE), few(np.float64, 0, 30)),
+    "many extremes": join(
+        lambda random, n: 1e300 * random.normal(size=n // 2),
+        lambda random, n: random.normal(size=n // 2),
+    ),
+    "1e300 beside 1e-300": log_uniform(-300, 300),
+    "16 decades": log_uniform(-8, 8),
+    "subnormal": lambda random, n: np.unique(random.integers(-99, 99, n)) * 5e-324,
+    "tight pairs": lambda random, n: np.array([-1e9, -1e9 + 1e-3, 1e9, 1e9 + 1e-3]),
+    "tight groups": join(
+        lambda random, n: -1e9 + random.integers(0, 9, n // 2) * 2.0**-20,
+        lambda random, n: 1e9 + random.integers(0, 9, n // 2) * 2.0**-20,
+    ),
+    "adjacent floats": lambda random, n: following(1.0, random.integers(1, 3, n)),
+    "trimodal": lambda random, n: np.concatenate([np.arange(n // 3) + c for c in (0, 64, 128)]),
+}
+
+WEIGHTS = {
+    "none": lambda random, n: None,
+    "equal": lambda random, n: np.full(n, 0.3),
+    "counts": lambda random, n: random.integers(1, 5, n).astype(np.uint64),
+    "large counts": lambda random, n: random.integers(1, 2**52, n).astype(np.uint64),
+    "counts beyond float64": lambda random, n: 2**63 + random.integers(0, 9, n).astype(np.uint64),
+    "huge ratios": lambda random, n: 10.0 ** random.uniform(-18, 18, n),
+    "huger ratios": lambda random, n: 10.0 ** random.uniform(-300, 300, n),
+}
+
+
+@pytest.mark.parametrize("weighting", WEIGHTS)
+@pytest.mark.parametrize("kind", VALUES)
+def test_cuts_and_means_equal_brute_force(kind, weighting):
+    random = np.random.default_rng(len(kind) + len(weighting))
+    for n in (2, 4, 6, 7):
+        values = VALUES[kind](random, n)
+        values = values[np.sort(random.permutation(len(values))[:8])]
+        weights = WEIGHTS[weighting](random, len(values))
+        for k in range(1, len(values) + 1):
+            cuts = optimal_cuts(values, weights, k)
+            assert cuts.dtype == np.int64
+            assert cuts.tolist() == brute_force(values, weights, k)
+            means = exact_means(values, weights, cuts.tolist())
+            if len(set(means)) == k:
+                centers = group_means(values, weights, cuts)
+                assert centers.dtype == np.float64
+                assert centers.tolist() == means
+            else:
+                with pytest.raises(ValueError, match="the same float64"):
+                    group_means(values, weights, cuts)
+
+
+def test_small_integers_with_ties():
+    random = np.random.default_rng(3)
+    for _ in range(300):
+        values = np.unique(random.integers(0, 16, 9))
+        weights = random.integers(1, 4, len(values)).astype(np.uint64)
+        k = int(random.integers(1, len(values) + 1))
+        for given in (None, weights):
+            assert optimal_cuts(values, given, k).tolist() == brute_force(values, given, k)
+
+
+@pytest.mark.parametrize("weighting", ["none", "counts", "huge ratios", "huger ratios"])
+@pytest.mark.parametrize("kind", VALUES)
+def test_cuts_equal_an_exact_program(kind, weighting):
+    random = np.random.default_rng(5)
+    values = VALUES[kind](random, 24 if weighting == "huger ratios" else 50)
+    weights = WEIGHTS[weighting](random, len(values))
+    for k, cuts in enumerate(exact_program(values, weights, min(5, len(values))), 1):
+        assert optimal_cuts(values, weights, k).tolist() == cuts
+        assert _means(values, weights, cuts) == exact_means(values, weights, cuts)
+
+
+def _means(values, weights, cuts):
+    problem = kmeans1d.Problem(values, weights)
+    return kmeans1d._means(problem, kmeans1d._edges(cuts, len(values))).tolist()
+
+
+@pytest.mark.parametrize("kind", ["normal", "nodata", "uint8 with ties", "16 decades", "trimodal"])
+def test_exact_path_alone(kind, monkeypatch):
+    """What the quick path leaves open does not matter, even if it is everything."""
+    random = np.random.default_rng(8)
+    values = VALUES[kind](random, 40)
+
+    def nothing_known(values, weights, k, progress):
+        first = np.arange(1, k)
+        return first, first + len(values) - k, None
+
+    expected = [optimal_cuts(values, None, k).tolist() for k in range(1, 9)]
+    monkeypatch.setattr(kmeans1d, "_bands", nothing_known)
+    assert [optimal_cuts(values, None, k).tolist() for k in range(1, 9)] == expected
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 255, 256])
+def test_equal_spacing(n):
+    """Sizes differ by at most one, the smaller groups first; the program finds the same."""
+    values = np.arange(n)
+    for k in range(1, n + 1):
+        sizes = np.sort(np.bincount(np.arange(n) % k))
+        expected = np.cumsum(sizes)[:-1].tolist()
+        assert optimal_cuts(values, None, k).tolist() == expected
+        assert optimal_cuts(values * 2.0**-1060, None, k).tolist() == expected
+        if 1 < k < n and (n < 20 or k in (2, 3, 7, 8, 100, 128, 200, n - 1)):
+            lowest, highest, limits = kmeans1d._bands(values, None, k, None)
+            cuts = kmeans1d._exact_cuts(values, None, lowest, highest, limits)
+            assert cuts.tolist() == expected
+
+
+@pytest.mark.parametrize("k", [3, 8, 100, 256])
+def test_sixteen_bit_ties(k):
+    values = np.arange(65536, dtype=np.uint16)
+    sizes = np.diff([0, *optimal_cuts(values, None, k).tolist(), 65536])
+    assert sizes.tolist() == [65536 // k] * (k - 65536 % k) + [65536 // k + 1] * (65536 % k)
+
+
+@pytest.mark.parametrize(
+    ("values", "k", "expected"),
+    [
+        ([0, 1, 10, 11, 20, 21], 2, [2]),
+        ([0.0, 1.0, 3.0, 4.0], 3, [1, 2]),
+        ([-1.0, 0.0, 1.0], 2, [1]),
+    ],
+)
+def test_lowest_of_equally_good_cuts(values, k, expected):
+    assert optimal_cuts(np.array(values), None, k).tolist() == expected
+
+
+def test_far_apart_ties_of_many_values():
+    """Two equally good cuts with thousands of worse ones between them."""
+    cluster = np.unique(np.random.default_rng(1).integers(0, 2**20, 2000))
+    cluster = np.union1d(cluster, 2**20 - cluster)
+    values = np.concatenate([cluster + c * 2**23 for c in range(3)])
+    assert optimal_cuts(values, None, 2).tolist() == [len(cluster)]
+
+
+def test_many_indistinguishable_values():
+    """The quick path gives up rather than compare every pair; the answer is the same."""
+    random = np.random.default_rng(2)
+    few_extremes = 1e300 * np.arange(1, 7) ** 3
+    values = np.concatenate([np.unique(random.normal(size=1500)), few_extremes])
+    cuts = optimal_cuts(values, None, 4).tolist()
+    assert cuts == [1502, 1504, 1505]
+
+
+def test_outliers_leave_the_rest_to_the_quick_path():
+    bulk = np.unique(np.random.default_rng(4).normal(size=5000))
+    values = np.concatenate([[-HUGE], bulk, [HUGE]])
+    inner = optimal_cuts(bulk, None, 6)
+    n = len(bulk)
+    assert optimal_cuts(values, None, 8).tolist() == [1, *(inner + 1).tolist(), n + 1]
+
+
+def test_larger_problem_against_a_plain_program():
+    """n = 2,000 well-scaled values in float64, by an O(k n**2) program over matrices."""
+    values = np.unique(np.random.default_rng(6).normal(size=2000))
+    n, k_max = len(values), 6
+    s1, s2 = (np.concatenate([[0], np.cumsum(x)]) for x in (values, values**2))
+    i, j = np.ogrid[: n + 1, : n + 1]
+    with np.errstate(all="ignore"):
+        cost = np.where(j > i, s2[j] - s2[i] - (s1[j] - s1[i]) ** 2 / (j - i), np.inf)
+    least, chosen = cost[0], []
+    for k in range(2, k_max + 1):
+        totals = least[:, None] + cost
+        chosen.append(totals.argmin(axis=0))
+        least = totals.min(axis=0)
+        cuts = [n]
+        for layer in reversed(chosen):
+            cuts.append(int(layer[cuts[-1]]))
+        assert optimal_cuts(values, None, k).tolist() == cuts[:0:-1]
+
+
+def test_means_of_many_groups_are_correctly_rounded():
+    random = np.random.default_rng(9)
+    for values in (
+        np.unique(random.normal(size=400)),
+        np.unique(random.integers(2**62, 2**62 + 2**20, 400)),
+        np.unique(random.integers(0, 2**16, 400)).astype(np.float32),
+        np.concatenate([-np.arange(200, 0, -1), np.arange(1, 201)]) * 1e-310,
+    ):
+        for weights in (None, random.random(len(values)) ** 8 + 1e-9):
+            cuts = np.unique(random.integers(1, len(values), 60))
+            assert _means(values, weights, cuts) == exact_means(values, weights, cuts.tolist())
+
+
+def test_means_that_round_to_one_float64():
+    values = np.array([2**60, 2**60 + 1, 2**60 + 2])
+    message = r"groups 0 \(1152921504606846976 to 1152921504606846976\) and 1 \(1152921504606846977"
+    with pytest.raises(ValueError, match=message):
+        group_means(values, None, np.array([1, 2]))
+
+
+def test_mean_of_minus_zero_is_zero():
+    centers = group_means(np.array([-0.0, 1.0]), None, np.array([1]))
+    assert not np.signbit(centers[0])
+
+
+def test_read_only_and_unchanged_input():
+    values = np.unique(np.random.default_rng(0).normal(size=100))
+    weights = np.arange(1, 101, dtype=np.uint64)
+    for array in (values, weights):
+        array.flags.writeable = False
+    before = values.copy(), weights.copy()
+    optimal_cuts(values, weights, 7)
+    assert (values == before[0]).all()
+    assert (weights == before[1]).all()
+
+
+def test_progress():
+    calls = []
+    values = np.unique(np.random.default_rng(0).normal(size=500))
+    optimal_cuts(values, None, 5, progress=lambda *call: calls.append(call))
+    assert calls == [(done, 5) for done in range(1, 6)]
+
+
+def test_floating_point_errors_may_be_set_to_raise():
+    values = VALUES["largest nodata"](np.random.default_rng(0), 30)
+    with np.errstate(all="raise"):
+        cuts = optimal_cuts(values, None, 5)
+        group_means(values, None, cuts)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+def test_interrupt():
+    """Ctrl-C ends a long fit."""
+    values = np.unique(np.random.default_rng(0).normal(size=400_000))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            optimal_cuts(values, None, 200)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def test_gil_is_released():
+    values = np.unique(np.random.default_rng(0).normal(size=200_000))
+    worker = threading.Thread(target=optimal_cuts, args=(values, None, 4))
+    worker.start()
+    ticks = 0
+    while worker.is_alive():
+        time.sleep(0.001)
+        ticks += 1
+    assert ticks > 10
+
+
+def objective(values, weights, cuts):
+    cost = kmeans1d.Problem(values, weights).cost(kmeans1d._edges(cuts, len(values)))
+    return cost[0]
+
+
+@pytest.mark.parametrize("kind", ["normal", "nodata", "16 decades", "seconds", "uint64 extremes"])
+@pytest.mark.parametrize("weighting", ["none", "counts", "huge ratios"])
+def test_grid_gap_is_a_bound(kind, weighting):
+    random = np.random.default_rng(7)
+    values = VALUES[kind](random, 3000)
+    weights = WEIGHTS[weighting](random, len(values))
+    for k in (1, 2, 5):
+        for cells in (8, 64, 512):
+            cuts, gap = grid_cuts(values, weights, k, cells=cells)
+            assert len(cuts) == k - 1
+            assert (np.diff([0, *cuts, len(values)]) > 0).all()
+            best = objective(values, weights, optimal_cuts(values, weights, k))
+            assert objective(values, weights, cuts) <= (1 + gap) * best * (1 + 1e-12)
+
+
+def test_grid_of_many_cells_is_nearly_optimal():
+    values = np.unique(np.random.default_rng(7).normal(size=100_000))
+    cuts, gap = grid_cuts(values, None, 8, cells=1 << 13)
+    assert 0 <= gap < 0.02
+    best = objective(values, None, optimal_cuts(values, None, 8))
+    assert objective(values, None, cuts) <= best * (1 + 1e-6)
+
+
+def test_grid_of_one_value_per_cell_is_optimal():
+    values = np.unique(np.random.default_rng(7).normal(size=300))
+    cuts, gap = grid_cuts(values, None, 8)
+    assert gap == 0
+    assert (cuts == optimal_cuts(values, None, 8)).all()
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("weighting", ["none", "counts", "huge ratios"])
+def test_lloyd_keeps_every_group(kind, weighting):
+    random = np.random.default_rng(7)
+    values = VALUES[kind](random, 40)
+    weights = WEIGHTS[weighting](random, len(values))
+    for k in {1, 2, len(values) // 2, len(values)}:
+        cuts = lloyd_cuts(values, weights, k, attempts=3, max_iter=50, eps=0.0, seed=1)
+        assert cuts.dtype == np.int64
+        assert len(cuts) == k - 1
+        assert (np.diff([0, *cuts, len(values)]) > 0).all()
+
+
+def test_lloyd_ends_at_a_fixed_point():
+    values = np.unique(np.random.default_rng(7).normal(size=2000))
+    cuts = lloyd_cuts(values, None, 6, attempts=5, max_iter=1000, eps=0.0, seed=1)
+    centers = group_means(values, None, cuts)
+    middles = (centers[1:] + centers[:-1]) / 2
+    assert np.searchsorted(values, middles, side="right").tolist() == cuts.tolist()
