@@ -41,9 +41,7 @@ def brute_force(values, weights, k):
     n = len(values)
     cost = exact_costs(values, weights)
     vectors = list(itertools.combinations(range(1, n), k - 1))
-    totals = [
-        sum(cost[group] for group in itertools.pairwise((0, *cuts, n))) for cuts in vectors
-    ]
+    totals = [sum(cost[group] for group in itertools.pairwise((0, *cuts, n))) for cuts in vectors]
     best = [cuts for cuts, total in zip(vectors, totals, strict=True) if total == min(totals)]
     lowest = tuple(map(min, zip(*best, strict=True)))
     assert lowest in best
@@ -111,9 +109,7 @@ VALUES = {
     "normal": lambda random, n: np.unique(random.normal(size=n)),
     "float32": lambda random, n: np.unique(random.normal(size=n).astype(np.float32)),
     "1e9 and a little": lambda random, n: 1e9 + np.unique(random.integers(0, n + 4, n)),
-    "1e9 and a little, float32": lambda random, n: (
-        2**30 + 128 * np.arange(n)
-    ).astype(np.float32),
+    "1e9 and a little, float32": lambda random, n: (2**30 + 128 * np.arange(n)).astype(np.float32),
     "seconds": lambda random, n: 1_700_000_000 + np.unique(random.integers(0, 86400, n)),
     "nanoseconds": lambda random, n: 1_700_000_000 * 10**9 + np.unique(random.integers(0, 50, n)),
     "int64 extremes": join(
@@ -158,7 +154,7 @@ WEIGHTS = {
 @pytest.mark.parametrize("kind", VALUES)
 def test_cuts_and_means_equal_brute_force(kind, weighting):
     random = np.random.default_rng(len(kind) + len(weighting))
-    for n in (2, 4, 6, 7):
+    for n in (2, 5, 7):
         values = VALUES[kind](random, n)
         values = values[np.sort(random.permutation(len(values))[:8])]
         weights = WEIGHTS[weighting](random, len(values))
@@ -190,7 +186,7 @@ def test_small_integers_with_ties():
 @pytest.mark.parametrize("kind", VALUES)
 def test_cuts_equal_an_exact_program(kind, weighting):
     random = np.random.default_rng(5)
-    values = VALUES[kind](random, 24 if weighting == "huger ratios" else 50)
+    values = VALUES[kind](random, 24 if weighting == "huger ratios" else 40)
     weights = WEIGHTS[weighting](random, len(values))
     for k, cuts in enumerate(exact_program(values, weights, min(5, len(values))), 1):
         assert optimal_cuts(values, weights, k).tolist() == cuts

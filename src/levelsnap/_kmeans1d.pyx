@@ -20,10 +20,10 @@ A = |S1[i]| + |S1[j]| and V = |W[i]| + |W[j]|. As |S2[i]| + |S2[j]| <= A D,
     the sums W, unless they are exact       2 e V D**2,
     the operations on pairs                 40 u**2 A D <= e A D,
 
-where the middle lines need 8 e V <= W[j] - W[i]. Otherwise the weights have cancelled, and all that
-is used is 0 <= c <= S2[j] - S2[i]. The code takes kappa = 8 e for each e, which leaves room for the
-rounding of the bound itself; `tiny` bounds what underflow can do to any of these terms. The cost of
-a single value is exactly 0.
+where the middle lines need 8 e V <= W[j] - W[i], as A <= V D. Otherwise the weights have cancelled,
+and all that is used is 0 <= c <= S2[j] - S2[i]. The code takes kappa = 8 e for each e, which leaves
+room for the rounding of the bound itself; `tiny` and `weight_tiny` bound what underflow can do. The
+cost of a single value is exactly 0.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport fabs
@@ -61,11 +61,14 @@ cdef struct Problem:
     const double *s2_lo
     const double *w_hi
     const double *w_lo
+    # Relative and absolute errors of the sums S1 and S2.
     double kappa
     double tiny
+    # Of the sums W; 0 if they are exact. A weight up to weight_floor counts as cancelled.
     double weight_kappa
     double weight_tiny
     double weight_floor
+    # Relative error of a sum W without its `lo`.
     double weight_rough
 
 

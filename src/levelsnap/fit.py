@@ -1,6 +1,7 @@
 """fit: K levels from the distinct values of an image."""
 
 import math
+import numbers
 import operator
 import warnings
 from collections.abc import Callable
@@ -11,13 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .codebook import Codebook
 from .histogram import Histogram, check_weights, distinct, histogram
-from .kmeans1d import grid_cuts, group_means, lloyd_cuts, optimal_cuts
+from .kmeans1d import Progress, grid_cuts, group_means, lloyd_cuts, optimal_cuts
 from .nearest import examine
 from .threads import check_threads
 
 _METHODS = ("optimal", "lloyd", "opencv")
-
-Progress = Callable[[int, int], object]
 
 
 def fit(
@@ -117,6 +116,8 @@ def fit(
     max_distinct = _integer("max_distinct", max_distinct, 1)
     attempts = _integer("attempts", attempts, 1)
     max_iter = _integer("max_iter", max_iter, 1)
+    if not isinstance(eps, numbers.Real):
+        raise TypeError(f"eps must be a number, given {eps!r}")
     if not 0 <= eps < math.inf:
         raise ValueError(f"eps must be finite and not negative, given {eps!r}")
     if seed is not None:
@@ -200,6 +201,7 @@ def _values(
     data: ArrayLike | Histogram, weights: str, where: ArrayLike, threads: int | None
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """The finite values to fit, at least one, and their weights; None: each counts once."""
+    counts: NDArray[Any] | None
     if isinstance(data, Histogram):
         values, counts = data.values, data.counts
     elif weights == "counts":
@@ -207,19 +209,17 @@ def _values(
         values, counts = counted.values, counted.counts
     else:
         values, counts = distinct(data, where=where, threads=threads), None
-    if weights == "counts":
-        occur = counts > 0
-        if not occur.all():
-            values, counts = values[occur], counts[occur]
-    if values.dtype.kind == "f" and len(values):
+    if weights == "counts" and counts is not None and not counts.all():
+        values, counts = values[counts > 0], counts[counts > 0]
+    if values.dtype.kind == "f":
         infinite = np.isinf(values)
         if infinite.any():
-            if counts is None:
-                number = _count(np.isinf, data, where)
-            elif counts.dtype.kind == "u" and counts[infinite].any():
+            if counts is not None and counts.dtype.kind == "u" and counts[infinite].any():
                 number = int(counts[infinite].sum())
+            elif isinstance(data, Histogram):
+                number = int(np.count_nonzero(infinite))
             else:
-                number = np.count_nonzero(infinite)
+                number = _count(np.isinf, data, where)
             raise ValueError(
                 f"{number} infinite element{'s' if number > 1 else ''} in the data; "
                 "a level is a mean of finite values"
@@ -284,7 +284,7 @@ def _count(
     number = 0
     for block in np.nditer(operands, flags, buffersize=1 << 16):
         found = test(block) if asked is None else test(block[0]) & block[1]
-        number += np.count_nonzero(found)
+        number += int(np.count_nonzero(found))
     return number
 
 

@@ -5,15 +5,27 @@ with divide and conquer over its monotone best cuts, O(k n log n) (Gronlund et a
 arXiv:1701.07204). It works in double-double arithmetic with a rigorous bound of every error, so it
 knows which cuts it cannot tell apart. Where that leaves a choice, usually a tie, the exact path
 settles it in integers, among the cuts that are left.
+
+`lloyd_cuts` and `grid_cuts` are the inexact alternatives.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate
 from math import gcd, inf
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._kmeans1d import group_costs, prefix_sums, solve_layer
+
+Progress = Callable[[int, int], object]
+Cuts = NDArray[np.int64]
+# 0, the cuts and n.
+Edges = NDArray[np.intp]
+# Exact prefix sums of w, w d and w d**2.
+Sums = tuple[int, int, int]
 
 # Values are scaled below 2**SCALE, which leaves the most room for squares before they underflow.
 SCALE = 400
@@ -23,7 +35,9 @@ EXACT = 2**53
 BLOCK = 1 << 16
 
 
-def optimal_cuts(values, weights, k, *, progress=None):
+def optimal_cuts(
+    values: NDArray, weights: NDArray | None, k: int, *, progress: Progress | None = None
+) -> Cuts:
     """The cuts that minimise the weighted sum of squared distances to the group means.
 
     Parameters
@@ -54,21 +68,16 @@ def optimal_cuts(values, weights, k, *, progress=None):
     low, high = _outliers(values, weights, k)
     if low or high:
         inner = slice(low, n - high)
-        cuts = optimal_cuts(
-            values[inner],
-            None if weights is None else weights[inner],
-            k - low - high,
-            progress=progress,
-        )
-        alone = np.arange(1, low + 1), np.arange(n - high, n)
-        return np.concatenate([alone[0], cuts + low, alone[1]])
+        inner_weights = None if weights is None else weights[inner]
+        cuts = optimal_cuts(values[inner], inner_weights, k - low - high, progress=progress)
+        return np.concatenate([np.arange(1, low + 1), cuts + low, np.arange(n - high, n)])
     lowest, highest, limits = _bands(values, weights, k, progress)
     if (lowest == highest).all():
         return lowest
     return _exact_cuts(values, weights, lowest, highest, limits)
 
 
-def group_means(values, weights, cuts):
+def group_means(values: NDArray, weights: NDArray | None, cuts: NDArray) -> NDArray[np.float64]:
     """The mean of each group, correctly rounded to float64 (to nearest, ties to even).
 
     Parameters
@@ -90,9 +99,7 @@ def group_means(values, weights, cuts):
     same = np.flatnonzero(centers[1:] == centers[:-1])
     if len(same):
         g = int(same[0])
-        groups = [
-            f"{i} ({values[edges[i]]!s} to {values[edges[i + 1] - 1]!s})" for i in (g, g + 1)
-        ]
+        groups = [f"{i} ({values[edges[i]]!s} to {values[edges[i + 1] - 1]!s})" for i in (g, g + 1)]
         raise ValueError(
             f"the means of groups {groups[0]} and {groups[1]} are the same float64, "
             f"{float(centers[g])!r}; subtract an offset from the image or take fewer levels"
@@ -100,7 +107,17 @@ def group_means(values, weights, cuts):
     return centers
 
 
-def lloyd_cuts(values, weights, k, *, attempts, max_iter, eps, seed, progress=None):
+def lloyd_cuts(
+    values: NDArray,
+    weights: NDArray | None,
+    k: int,
+    *,
+    attempts: int,
+    max_iter: int,
+    eps: float,
+    seed: int | None,
+    progress: Progress | None = None,
+) -> Cuts:
     """Cuts that no single step of Lloyd's algorithm improves: a local optimum.
 
     The first start is from quantiles, each other from k random values. Each iteration moves every
@@ -125,7 +142,8 @@ def lloyd_cuts(values, weights, k, *, attempts, max_iter, eps, seed, progress=No
     n = len(values)
     problem = Problem(values, weights)
     random = np.random.default_rng(seed)
-    best, least = None, inf
+    best: Cuts | None = None
+    least = inf
     for attempt in range(attempts):
         if attempt == 0:
             weight = problem.sums[4] - problem.sums[4, 0]
@@ -142,7 +160,15 @@ def lloyd_cuts(values, weights, k, *, attempts, max_iter, eps, seed, progress=No
     return best
 
 
-def grid_cuts(values, weights, k, *, cells=1 << 20, steps=10, progress=None):
+def grid_cuts(
+    values: NDArray,
+    weights: NDArray | None,
+    k: int,
+    *,
+    cells: int = 1 << 20,
+    steps: int = 10,
+    progress: Progress | None = None,
+) -> tuple[Cuts, float]:
     """Nearly optimal cuts of very many values, and how far from the optimum they can be.
 
     The values are gathered in cells, half of them of equal width and half of equal number. The
@@ -164,39 +190,60 @@ def grid_cuts(values, weights, k, *, cells=1 << 20, steps=10, progress=None):
 
     Notes
     -----
-    Let x be the values, r(x) the mean of x's cell and c(x) the best center of x. By the triangle
+    Let x be the values, r(x) the point of x's cell and c(x) the best center of x. By the triangle
     inequality of weighted L2, sqrt(grid optimum) <= ||r - c|| <= ||x - c|| + ||x - r||, so the
-    optimum is at least (sqrt(grid optimum) - sqrt(cost within the cells))**2.
+    optimum is at least (sqrt(grid optimum) - ||x - r||)**2. With m the mean of a cell,
+    ||x - r||**2 is the sum of the cost within the cells and w (m - r)**2.
     """
     n = len(values)
     problem = Problem(values, weights)
     edges = _cell_edges(values, max(cells, k))
     if len(edges) == n + 1:
         return optimal_cuts(values, weights, k, progress=progress), 0.0
-    means = _means(problem, edges)
-    distinct = np.concatenate([[True], means[1:] > means[:-1]])
-    if np.count_nonzero(distinct) < k:
+    points, offsets = _cell_points(problem, edges)
+    starts = np.flatnonzero(np.append(True, points[1:] > points[:-1]))
+    if len(starts) < k:
         raise ValueError(f"the values lie too close together for k = {k} float64 means")
-    edges, means = np.append(edges[:-1][distinct], n), means[distinct]
-    total = problem.sums[4] + problem.sums[5]
-    cell_weights = np.diff(total[edges])
-    if weights is None or weights.dtype.kind == "u":
-        cell_weights = cell_weights.astype(np.uint64)
-    coarse = optimal_cuts(means, cell_weights, k, progress=progress)
+    points, offsets = points[starts], np.maximum.reduceat(offsets, starts)
+    edges = np.append(edges[starts], n)
+    cell_weights = _cell_weights(weights, edges)
+    coarse = optimal_cuts(points, cell_weights, k, progress=progress)
     cuts = _lloyd(problem, edges[coarse], steps, 0.0)
 
-    grid = Problem(means, cell_weights)
     cost, error = problem.cost(_edges(cuts, n))
-    within, within_error = problem.cost(edges)
-    grid_cost, grid_error = grid.cost(_edges(coarse, len(means)))
-    # To the scale of the values; the means are rounded by at most half a unit in the last place.
+    least = _least_cost(problem, edges, offsets, Problem(points, cell_weights), coarse)
+    # Not for NaN either, which extreme weights can lead to.
+    return cuts, max((cost + error) / least * (1 + 1e-15) - 1, 0.0) if least > 0 else inf
+
+
+@np.errstate(all="ignore")
+def _least_cost(
+    problem: "Problem", edges: Edges, offsets: NDArray[np.float64], grid: "Problem", cuts: Cuts
+) -> float:
+    """A lower bound of the optimum from that of its grid; see `grid_cuts`.
+
+    Parameters
+    ----------
+    problem, grid : Problem
+        The values, and a point for each of their cells.
+    edges, offsets : arrays
+        The edges of the cells, and how far a point may be from the mean of its cell.
+    cuts : array
+        The optimal cuts of the grid.
+    """
+    grid_cost, grid_error = grid.cost(_edges(cuts, len(offsets)))
+    # To the scale of the values.
     grid_least = np.ldexp(grid_cost - grid_error, problem.cost_exponent - grid.cost_exponent)
-    rounding = np.ldexp(np.spacing(np.abs(means)) / 2, problem.exponent)
-    within += within_error + float(np.diff(total[edges]) @ rounding**2) * (1 + 1e-9)
-    least = np.sqrt(max(grid_least, 0.0)) * (1 - 1e-15) - np.sqrt(within) * (1 + 1e-15)
-    if least <= 0:
-        return cuts, inf
-    return cuts, max(float((cost + error) / least**2) * (1 + 1e-15) - 1, 0.0)
+    if grid.weights.dtype.kind == "f":
+        # The weights of the cells are rounded sums.
+        grid_least *= 1 - len(problem.values) * 2.0**-52
+    apart, apart_error = problem.cost(edges)
+    weight_exponent = problem.cost_exponent - 2 * problem.exponent
+    scaled_weights = np.ldexp(grid.weights.astype(np.float64), weight_exponent)
+    scaled_offsets = np.ldexp(offsets, problem.exponent)
+    apart += apart_error + float(scaled_weights @ scaled_offsets**2) * (1 + 1e-9)
+    least = np.sqrt(max(grid_least, 0.0)) * (1 - 1e-15) - np.sqrt(apart) * (1 + 1e-15)
+    return float(least) ** 2 if least > 0 else 0.0
 
 
 class Problem:
@@ -214,7 +261,7 @@ class Problem:
         kappa, tiny and the four about weights of _kmeans1d.pyx.
     """
 
-    def __init__(self, values, weights):
+    def __init__(self, values: NDArray, weights: NDArray | None) -> None:
         n = len(values)
         self.values, self.weights = values, weights
         self.deviation, rest, self.exponent = _deviations(values)
@@ -224,8 +271,9 @@ class Problem:
         prefix_sums(self.deviation, rest, scaled, self.sums)
 
         whole = weights is None or weights.dtype.kind == "u"
-        total = n if weights is None else float(scaled.sum())
+        total = n if scaled is None else float(scaled.sum())
         rounded = whole and weights is not None and weights.max() > EXACT
+        # Counts above 2**53 are rounded before they are summed.
         kappa = 2.0**-49 if rounded else (n + 16) * 2.0**-101
         tiny = (n + 16 + total) * 2.0**-980
         if whole:
@@ -236,7 +284,7 @@ class Problem:
         weight_rough = 0.0 if whole and total < EXACT else 2.0**-46
         self.bounds = (kappa, tiny, *about_weights, weight_rough)
 
-    def cost(self, edges):
+    def cost(self, edges: Edges) -> tuple[float, float]:
         """The cost of the groups between edges and a bound of its error, both scaled."""
         k = len(edges) - 1
         costs, errors = np.empty(k), np.empty(k)
@@ -244,13 +292,13 @@ class Problem:
         total = float(costs.sum())
         return total, float(errors.sum()) * (1 + 1e-9) + k * 2.0**-52 * total
 
-    def nearest_cuts(self, means):
+    def nearest_cuts(self, means: NDArray[np.float64]) -> NDArray[np.intp]:
         """Cuts at the midpoints of ascending scaled means; a midpoint's value goes down."""
         middles = means[:-1] + (means[1:] - means[:-1]) / 2
         return np.searchsorted(self.deviation, middles, side="right")
 
 
-def _outliers(values, weights, k):
+def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, int]:
     """How many of the lowest and highest values are alone in their group in every optimum.
 
     To join an outlier to a neighbour costs at least min(w) gap**2 / 2. To leave every outlier
@@ -259,7 +307,8 @@ def _outliers(values, weights, k):
     """
     n = len(values)
     low, high, found = 0, n, (0, 0)
-    gaps, lightest = [], 1 if weights is None else inf
+    smallest_gap: float | Fraction = inf
+    lightest: float | Fraction = 1 if weights is None else inf
     while low + n - high < k - 1:
         first, second, next_last, last = (
             Fraction(values[i].item()) for i in (low, low + 1, high - 2, high - 1)
@@ -272,21 +321,20 @@ def _outliers(values, weights, k):
             high -= 1
         if 4 * gap < spread:
             break
-        gaps.append(gap)
+        smallest_gap = min(smallest_gap, gap)
         total = Fraction(high - low)
         if weights is not None:
             total *= Fraction(weights[low:high].max().item())
             lightest = min(lightest, Fraction(weights[pair].min().item()))
-        if 2 * lightest * min(gaps) ** 2 > total * spread**2:
+        if 2 * lightest * smallest_gap**2 > total * spread**2:
             found = low, n - high
     return found
 
 
-def _deviations(values):
+def _deviations(values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """value - median as high + low times 2**-exponent; exact but for subnormal remains."""
     middle = len(values) // 2
     if values.dtype.kind == "f":
-        # frexp of the largest magnitude; float64 first, for it may overflow float16 arithmetic.
         ends = values[[0, -1]].astype(np.float64)
         exponent = SCALE - int(np.frexp(np.abs(ends).max())[1])
         with np.errstate(under="ignore"):
@@ -308,7 +356,7 @@ def _deviations(values):
     return high, low, 0
 
 
-def _scaled_weights(weights):
+def _scaled_weights(weights: NDArray | None) -> tuple[NDArray[np.float64] | None, int]:
     """Weights as float64 times 2**exponent: integers as they are, floats below 1."""
     if weights is None:
         return None, 0
@@ -319,7 +367,9 @@ def _scaled_weights(weights):
         return np.ldexp(weights, exponent), exponent
 
 
-def _bands(values, weights, k, progress):
+def _bands(
+    values: NDArray, weights: NDArray | None, k: int, progress: Progress | None
+) -> tuple[Cuts, Cuts, NDArray[np.uint32] | None]:
     """Bounds of every optimal cut by the quick path.
 
     Returns
@@ -337,7 +387,8 @@ def _bands(values, weights, k, progress):
     problem = Problem(values, weights)
     # Allocated at once, so that too large a problem fails at its start.
     limits = np.empty((2, k - 2, n - k + 1), np.uint32)
-    unused = np.empty((2, n - k + 1), np.uint32)
+    # Of the first layer and the last; only the last one's cut is read.
+    ends = np.empty((2, n - k + 1), np.uint32)
     scratch = np.empty(n + 1)
     before, after = np.empty((2, 3, n + 1))
     before[:, 0] = 0
@@ -345,9 +396,9 @@ def _bands(values, weights, k, progress):
     for g in range(1, k + 1):
         first, last = (g, n - k + g) if g < k else (n, n)
         low, high = (g - 1, n - 1) if g > 1 else (0, 0)
-        found = limits[:, g - 2] if 1 < g < k else unused
+        found = limits[:, g - 2] if 1 < g < k else ends
         settled = solve_layer(
-            problem.deviation, problem.sums, problem.bounds, before, after, *found,
+            problem.deviation, problem.sums, problem.bounds, before, after, found[0], found[1],
             scratch, first, last, low, high, budget,
         )  # fmt: skip
         if not settled:
@@ -355,18 +406,21 @@ def _bands(values, weights, k, progress):
         before, after = after, before
         if progress is not None:
             progress(g, k)
-    bands = []
+    paths = np.empty((2, k - 1), np.int64)
     for side in range(2):
-        cut = int(unused[side, 0])
-        band = [cut]
+        cut = paths[side, k - 2] = int(ends[side, 0])
         for g in range(k - 1, 1, -1):
-            cut = int(limits[side, g - 2, cut - g])
-            band.append(cut)
-        bands.append(np.array(band[::-1], np.int64))
-    return *bands, limits
+            cut = paths[side, g - 2] = int(limits[side, g - 2, cut - g])
+    return paths[0], paths[1], limits
 
 
-def _exact_cuts(values, weights, lowest, highest, limits):
+def _exact_cuts(
+    values: NDArray,
+    weights: NDArray | None,
+    lowest: Cuts,
+    highest: Cuts,
+    limits: NDArray[np.uint32] | None,
+) -> Cuts:
     """The optimal cuts between lowest and highest, in exact integer arithmetic.
 
     The same dynamic program as the quick path, over the positions in the bands only. The lowest
@@ -378,45 +432,26 @@ def _exact_cuts(values, weights, lowest, highest, limits):
     for low, high in bands:
         needed[low : high + 1] = True
     positions = np.flatnonzero(needed)
-    w, s1, s2 = _exact_sums(values, weights, positions)
+    sums = _exact_sums(values, weights, positions)
     starts = np.searchsorted(positions, [low for low, _ in bands]).tolist()
 
-    # The least costs of a band's positions, as fractions (numerator, denominator).
+    # The least cost of each position of a band, as a fraction (numerator, denominator).
     least = [(0, 1)]
+    below, start_below = sums[:1], 0
     choices = []
-    for g in range(1, k + 1):
-        low, high = bands[g]
-        below, above = bands[g - 1]
-        before, least = least, [None] * (high - low + 1)
-        choice = [None] * (high - low + 1)
-        # A band is contiguous in `positions` too: index = position + offset.
-        here, there = starts[g] - low, starts[g - 1] - below
-        todo = [(low, high, below, above)]
-        while todo:
-            first, last, left, right = todo.pop()
-            j = (first + last) // 2
-            start, stop = left, min(right, j - 1)
-            if limits is not None and 1 < g < k:
-                start = max(start, int(limits[0, g - 2, j - g]))
-                stop = min(stop, int(limits[1, g - 2, j - g]))
-            wj, s1j, s2j = w[here + j], s1[here + j], s2[here + j]
-            best = None
-            for i in range(start, stop + 1):
-                weight, sum1 = wj - w[there + i], s1j - s1[there + i]
-                numerator, denominator = before[i - below]
-                squares = (s2j - s2[there + i]) * weight - sum1 * sum1
-                numerator = numerator * weight + squares * denominator
-                denominator *= weight
-                if best is None or numerator * best[1] < best[0] * denominator:
-                    best = numerator, denominator
-                    choice[j - low] = i
-            common = gcd(*best)
-            least[j - low] = best[0] // common, best[1] // common
-            if first < j:
-                todo.append((first, j - 1, left, choice[j - low]))
-            if j < last:
-                todo.append((j + 1, last, choice[j - low], right))
-        choices.append(choice)
+    for g, (low, high) in enumerate(bands[1:], 1):
+        start = starts[g]
+        here = sums[start : start + high - low + 1]
+        firsts = np.zeros(len(here), np.int64)
+        lasts = np.arange(low, high + 1) - 1 - start_below
+        if limits is not None and 1 < g < k:
+            firsts, limited = (
+                limits[:, g - 2, low - g : high - g + 1].astype(np.int64) - start_below
+            )
+            lasts = np.minimum(lasts, limited)
+        least, choice = _exact_layer(here, below, least, firsts.tolist(), lasts.tolist())
+        choices.append([start_below + i for i in choice])
+        below, start_below = here, low
 
     cuts = []
     cut = n
@@ -426,7 +461,54 @@ def _exact_cuts(values, weights, lowest, highest, limits):
     return np.array(cuts[::-1], np.int64)
 
 
-def _exact_sums(values, weights, positions):
+def _exact_layer(
+    here: list[Sums],
+    below: list[Sums],
+    least: list[tuple[int, int]],
+    firsts: list[int],
+    lasts: list[int],
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """The least cost of each position of a band, and the lowest best cut in the band below.
+
+    Parameters
+    ----------
+    here, below : list of (w, s1, s2)
+        Prefix sums at the positions of the two bands.
+    least : list of fractions
+        The least cost of each position below.
+    firsts, lasts : list of int
+        The candidates below for each position here.
+    """
+    costs = [(0, 1)] * len(here)
+    choice = [0] * len(here)
+    # By divide and conquer, as the lowest best cut never decreases: positions and candidates.
+    todo = [(0, len(here) - 1, 0, len(below) - 1)]
+    while todo:
+        low, high, first, last = todo.pop()
+        j = (low + high) // 2
+        w_j, s1_j, s2_j = here[j]
+        best = 1, 0  # more than any cost
+        for i in range(max(first, firsts[j]), min(last, lasts[j]) + 1):
+            w_i, s1_i, s2_i = below[i]
+            w, s1 = w_j - w_i, s1_j - s1_i
+            numerator, denominator = least[i]
+            squares = (s2_j - s2_i) * w - s1 * s1
+            numerator, denominator = numerator * w + squares * denominator, denominator * w
+            if numerator * best[1] < best[0] * denominator:
+                best = numerator, denominator
+                choice[j] = i
+        common = gcd(*best)
+        costs[j] = best[0] // common, best[1] // common
+        if low < j:
+            todo.append((low, j - 1, first, choice[j]))
+        if j < high:
+            todo.append((j + 1, high, choice[j], last))
+    return costs, choice
+
+
+def _exact_sums(
+    values: NDArray, weights: NDArray | None, positions: NDArray[np.intp]
+) -> list[Sums]:
     """Prefix sums of w, w d and w d**2 at ascending positions from 0 on, as Python integers.
 
     d is the deviation from the median; values and weights count in a power of two of their own.
@@ -435,7 +517,7 @@ def _exact_sums(values, weights, positions):
     weight_unit = 0 if weights is None else _unit(weights)
     median = _integers(values[len(values) // 2 :][:1], unit)[0]
     totals = [0, 0, 0]
-    sums = ([], [], [])
+    sums: list[Sums] = []
     for start in range(0, int(positions[-1]) + 1, BLOCK):
         stop = min(start + BLOCK, len(values))
         wanted = positions[np.searchsorted(positions, start) :]
@@ -446,18 +528,21 @@ def _exact_sums(values, weights, positions):
         else:
             w = _integers(weights[start:stop], weight_unit)
             terms = (w.tolist(), (w * d).tolist(), (w * d * d).tolist())
-        for which, term in enumerate(terms):
-            running = list(accumulate(term, initial=totals[which]))
-            sums[which].extend([running[i] for i in wanted.tolist()])
-            totals[which] = running[-1]
+        running = [
+            list(accumulate(term, initial=total)) for term, total in zip(terms, totals, strict=True)
+        ]
+        sums.extend(zip(*([row[i] for i in wanted.tolist()] for row in running), strict=True))
+        totals = [row[-1] for row in running]
     return sums
 
 
-def _means(problem, edges):
+def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     """The correctly rounded mean of each group; the exact way where the quick one is in doubt."""
     values, weights = problem.values, problem.weights
-    centers, safe = _quick_means(problem, edges)
-    for g in np.flatnonzero(~safe).tolist():
+    centers, _, safe = _quick_means(problem, edges)
+    alone = np.diff(edges) == 1
+    centers[alone] = values[edges[:-1][alone]]
+    for g in np.flatnonzero(~(safe | alone)).tolist():
         group = slice(edges[g], edges[g + 1])
         centers[g] = _exact_mean(values[group], None if weights is None else weights[group])
     # A mean of -0.0 is 0.0.
@@ -465,8 +550,19 @@ def _means(problem, edges):
 
 
 @np.errstate(all="ignore")
-def _quick_means(problem, edges):
-    """Means by double-double arithmetic, and which of them are surely rounded correctly."""
+def _quick_means(
+    problem: Problem, edges: Edges
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Means by double-double arithmetic.
+
+    Returns
+    -------
+    centers : (k,) float64 array
+    distances : (k,) float64 array
+        Bounds of their distances from the true means; inf where weights cancel.
+    safe : (k,) bool array
+        Which of the centers are surely the correctly rounded means.
+    """
     kappa, tiny, weight_kappa, weight_tiny, weight_floor, _ = problem.bounds
     starts, stops = problem.sums[:, edges[:-1]], problem.sums[:, edges[1:]]
     s1, s1_rest = _subtract(stops[0:2], starts[0:2])
@@ -487,16 +583,16 @@ def _quick_means(problem, edges):
     center, rest = _two_sum(center, rest)
     error = 2 * error + 2.0**-100 * (np.abs(mean) + abs(high)) + 2.0**-980
     safe = (center + (rest - error) == center) & (center + (rest + error) == center)
-    safe &= w > weight_floor + kappa * w_total
-    return center, safe
+    reliable = w > weight_floor + kappa * w_total
+    return center, np.where(reliable, np.abs(rest) + error, np.inf), safe & reliable
 
 
-def _exact_mean(values, weights):
+def _exact_mean(values: NDArray, weights: NDArray | None) -> float:
     """The mean, correctly rounded, whatever its size."""
     unit = _unit(values)
-    w, s1, _ = _exact_sums(values, weights, np.array([0, len(values)]))
+    w, s1, _ = _exact_sums(values, weights, np.array([0, len(values)]))[1]
     median = _integers(values[len(values) // 2 :][:1], unit)[0]
-    numerator, denominator = s1[1] + median * w[1], w[1]
+    numerator, denominator = s1 + median * w, w
     # Python rounds the quotient of two integers correctly.
     if unit < 0:
         denominator <<= -unit
@@ -505,13 +601,13 @@ def _exact_mean(values, weights):
     return numerator / denominator
 
 
-def _median(values):
+def _median(values: NDArray) -> tuple[float, float]:
     """The middle value, as a pair of floats whose sum is exact."""
     value = values[len(values) // 2].item()
     return float(value), float(value - int(float(value))) if values.dtype.kind != "f" else 0.0
 
 
-def _lloyd(problem, cuts, max_iter, eps):
+def _lloyd(problem: Problem, cuts: Cuts, max_iter: int, eps: float) -> Cuts:
     """Lloyd's iterations from strictly ascending cuts."""
     n = len(problem.values)
     with np.errstate(over="ignore"):
@@ -535,7 +631,7 @@ def _lloyd(problem, cuts, max_iter, eps):
     return cuts
 
 
-def _nonempty(cuts, n):
+def _nonempty(cuts: NDArray, n: int) -> Cuts:
     """Ascending cuts, moved as little as is needed for no group to be empty."""
     k = len(cuts) + 1
     steps = np.arange(1, k)
@@ -543,11 +639,11 @@ def _nonempty(cuts, n):
     return np.minimum(cuts, n - k + steps).astype(np.int64)
 
 
-def _edges(cuts, n):
+def _edges(cuts: NDArray, n: int) -> Edges:
     return np.concatenate([[0], cuts, [n]]).astype(np.intp)
 
 
-def _cell_edges(values, cells):
+def _cell_edges(values: NDArray, cells: int) -> Edges:
     """Edges of at most `cells` nonempty cells: half of equal width, half of equal number."""
     n, half = len(values), cells // 2
     by_number = np.linspace(0, n, cells - half + 1).astype(np.intp)
@@ -562,14 +658,34 @@ def _cell_edges(values, cells):
     return np.union1d(by_number, np.searchsorted(values, limits))
 
 
-def _clipped(limits, dtype):
+def _cell_points(problem: Problem, edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A point in each cell, about its mean, and a bound of the distance between the two."""
+    first = problem.values[edges[:-1]].astype(np.float64)
+    last = problem.values[edges[1:] - 1].astype(np.float64)
+    points, offsets, _ = _quick_means(problem, edges)
+    points = np.clip(np.where(np.isfinite(points), points, first), first, last)
+    # The mean lies between first and last, which are rounded if the values are 64-bit integers.
+    with np.errstate(over="ignore"):
+        width = (last - first) + 2 * np.spacing(np.maximum(np.abs(first), np.abs(last)))
+    return points, np.fmin(offsets + np.spacing(np.abs(points)), width)
+
+
+def _cell_weights(weights: NDArray | None, edges: Edges) -> NDArray:
+    if weights is None:
+        return np.diff(edges).astype(np.uint64)
+    if weights.dtype.kind == "u" and weights.sum(dtype=np.float64) >= EXACT:
+        weights = weights.astype(np.float64)
+    return np.add.reduceat(weights, edges[:-1])
+
+
+def _clipped(limits: NDArray[np.float64], dtype: np.dtype) -> NDArray:
     """Limits within the range of an integer dtype, cast to it."""
     info = np.iinfo(dtype)
     inside = (limits >= float(info.min)) & (limits < float(info.max))
     return limits[inside].astype(dtype)
 
 
-def _evenly_spaced(values):
+def _evenly_spaced(values: NDArray) -> bool:
     """Whether all differences of neighbours are equal in exact arithmetic."""
     if values.dtype.kind == "f":
         wide = values.astype(np.float64)
@@ -582,7 +698,7 @@ def _evenly_spaced(values):
     return all((step == step[0]).all() for step in steps)
 
 
-def _even_cuts(n, k):
+def _even_cuts(n: int, k: int) -> Cuts:
     """The optimum for equally spaced values that count once.
 
     The cost of a group of m values is proportional to m**3 - m, which is convex. So no two sizes
@@ -593,11 +709,11 @@ def _even_cuts(n, k):
     return size * group + np.maximum(group - (k - larger), 0)
 
 
-def _as_integers(values):
+def _as_integers(values: NDArray) -> NDArray:
     return values.view(np.uint8) if values.dtype.kind == "b" else values
 
 
-def _unit(values):
+def _unit(values: NDArray) -> int:
     """An exponent such that every value is an integer times 2**exponent."""
     if values.dtype.kind != "f":
         return 0
@@ -605,7 +721,7 @@ def _unit(values):
     return int(np.frexp(np.float64(nonzero.min()))[1]) - 53 if len(nonzero) else 0
 
 
-def _integers(values, unit):
+def _integers(values: NDArray, unit: int) -> NDArray:
     """Values as Python integers times 2**unit, in an array of objects."""
     if values.dtype.kind != "f":
         return _as_integers(values).astype(object)
@@ -614,20 +730,20 @@ def _integers(values, unit):
     return np.ldexp(fractions, 53).astype(np.int64).astype(object) << shifts.astype(object)
 
 
-def _two_sum(a, b):
+def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     """a + b as the rounded sum and its exact error (Knuth)."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
 
 
-def _subtract(a, b):
+def _subtract(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
     """The difference of two pairs (high, low), again with |low| <= 2**-53 |high|."""
     high, low = _two_sum(a[0], -b[0])
     return _two_sum(high, low + (a[1] - b[1]))
 
 
-def _two_product(a, b):
+def _two_product(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
     """a * b as the rounded product and its error, exact unless it underflows (Dekker)."""
     product = a * b
     (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
@@ -635,7 +751,7 @@ def _two_product(a, b):
     return product, error
 
 
-def _halves(a):
+def _halves(a: NDArray) -> tuple[NDArray, NDArray]:
     scaled = 134217729.0 * a
     high = scaled - (scaled - a)
     return high, a - high
