@@ -1,26 +1,47 @@
 # The C side of levelsnap, as kernels/*.h declares it.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "nearest.h" nogil:
     ctypedef enum ls_type:
-        LS_BOOL, LS_INT8, LS_UINT8, LS_INT16, LS_UINT16, LS_FLOAT16
-        LS_INT32, LS_UINT32, LS_FLOAT32, LS_INT64, LS_UINT64, LS_FLOAT64
+        pass
+
+    ctypedef enum ls_isa:
+        pass
+
+    ctypedef enum ls_method:
+        pass
+
+    ctypedef struct ls_grid:
+        double low
+        double scale
+        uint64_t low_key
+        int shift
+        uint32_t last
+        uint32_t half
+        const uint16_t *starts
+        const uint32_t *fine
+        const void *fine_low
 
     ctypedef struct ls_table:
         ls_type type
-        uint32_t first
-        uint32_t half
-        const void *thresholds
-        const void *pattern_labels
-        const void *values
         int label_size
         int value_size
+        int depth
+        const void *thresholds
+        uint32_t k
+        uint32_t first
+        const void *pattern_labels
+        const void *values
         uint64_t nan_label
         uint64_t nan_value
         int keep_nan
+        int stream
+        ls_grid grid
 
-    void ls_table_choose(ls_table *table)
+    void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
+    int ls_register_depth(ls_isa isa, ls_type type)
+    ls_isa ls_best_isa()
 
 
 cdef extern from "blocks.h" nogil:

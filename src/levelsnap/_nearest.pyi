@@ -4,6 +4,9 @@ import numpy as np
 from typing_extensions import disjoint_base
 
 OPENMP: int
+BEST_ISA: int
+
+def register_depth(isa: int, type: int) -> int: ...
 
 @disjoint_base
 class Operands: ...
@@ -12,14 +15,19 @@ class Operands: ...
 class Table:
     def __new__(
         cls,
+        isa: int,
+        method: int,
         type: int,
         thresholds: np.ndarray[Any, Any],
+        depth: int,
+        k: int,
         first: int,
         label_size: int,
         values: np.ndarray[Any, Any] | None = None,
         keep_nan: bool = True,
         nan_value: int = 0,
         pattern_labels: np.ndarray[Any, Any] | None = None,
+        grid: Any = None,
     ) -> Self: ...
 
 def nearest(
@@ -33,5 +41,6 @@ def nearest(
     values_swapped: bool,
     nan_label: int,
     keep: bool,
+    stream: bool,
     threads: int,
 ) -> int: ...

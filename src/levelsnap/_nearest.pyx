@@ -17,6 +17,13 @@ cdef extern from *:
     const int LS_OPENMP
 
 OPENMP = LS_OPENMP
+BEST_ISA = <int>ls_best_isa()
+
+
+def register_depth(int isa, int type):
+    """The deepest search tree that an instruction set holds in registers for an element type."""
+    return ls_register_depth(<ls_isa>isa, <ls_type>type)
+
 
 # What one thread takes at a time, and what all do between two looks for Ctrl-C.
 cdef enum:
@@ -65,10 +72,16 @@ cdef class Table:
 
     Parameters
     ----------
-    type : int
-        The image's element type, one of kernels/nearest.h's ``ls_type``.
+    isa, method, type : int
+        The instruction set, the way to find labels and the image's element type: ls_isa,
+        ls_method and ls_type of kernels/nearest.h.
     thresholds : contiguous buffer
-        ``2**depth - 1`` ascending thresholds of that type (float16: as ordered int16 keys).
+        Ascending, of that type (float16: as ordered int16 keys): at least ``2**depth - 1``,
+        padded with the type's largest value.
+    depth : int
+        Steps of a search.
+    k : int
+        The number of levels.
     first : int
         The label of an element that no threshold is below.
     label_size : int
@@ -81,50 +94,64 @@ cdef class Table:
         The bits of a NaN of the values' dtype.
     pattern_labels : contiguous buffer or None
         The label of each bit pattern of an 8- or 16-bit type.
+    grid : tables.Grid or None
     """
 
     cdef ls_table table
-    cdef Py_buffer thresholds
-    cdef Py_buffer values
-    cdef Py_buffer pattern_labels
+    cdef Py_buffer views[6]
 
     def __cinit__(
-        self, int type, thresholds, uint32_t first, int label_size, values=None,
-        bint keep_nan=True, uint64_t nan_value=0, pattern_labels=None,
+        self, int isa, int method, int type, thresholds, int depth, uint32_t k, uint32_t first,
+        int label_size, values=None, bint keep_nan=True, uint64_t nan_value=0,
+        pattern_labels=None, grid=None,
     ):
         memset(&self.table, 0, sizeof(self.table))
+        memset(self.views, 0, sizeof(self.views))
         self.table.type = <ls_type>type
-        PyObject_GetBuffer(thresholds, &self.thresholds, PyBUF_SIMPLE)
-        self.table.thresholds = self.thresholds.buf
-        self.table.half = <uint32_t>((self.thresholds.len // thresholds.itemsize + 1) // 2)
+        self.table.thresholds = self.hold(0, thresholds)
+        self.table.depth = depth
+        self.table.k = k
         self.table.first = first
         self.table.label_size = label_size
         self.table.keep_nan = keep_nan
         self.table.nan_value = nan_value
         if values is not None:
-            PyObject_GetBuffer(values, &self.values, PyBUF_SIMPLE)
-            self.table.values = self.values.buf
+            self.table.values = self.hold(1, values)
             self.table.value_size = values.itemsize
         if pattern_labels is not None:
-            PyObject_GetBuffer(pattern_labels, &self.pattern_labels, PyBUF_SIMPLE)
-            self.table.pattern_labels = self.pattern_labels.buf
-        ls_table_choose(&self.table)
+            self.table.pattern_labels = self.hold(2, pattern_labels)
+        if grid is not None:
+            self.table.grid.low = grid.low
+            self.table.grid.scale = grid.scale
+            self.table.grid.low_key = grid.low_key
+            self.table.grid.shift = grid.shift
+            self.table.grid.last = grid.last
+            self.table.grid.half = grid.half
+            self.table.grid.starts = <const uint16_t *>self.hold(3, grid.starts)
+            if grid.fine is not None:
+                self.table.grid.fine = <const uint32_t *>self.hold(4, grid.fine)
+                self.table.grid.fine_low = self.hold(5, grid.fine_low)
+        ls_table_choose(&self.table, <ls_isa>isa, <ls_method>method)
+
+    cdef const void *hold(self, int i, buffer) except? NULL:
+        PyObject_GetBuffer(buffer, &self.views[i], PyBUF_SIMPLE)
+        return self.views[i].buf
 
     def __dealloc__(self):
-        PyBuffer_Release(&self.thresholds)
-        PyBuffer_Release(&self.values)
-        PyBuffer_Release(&self.pattern_labels)
+        for i in range(6):
+            PyBuffer_Release(&self.views[i])
 
 
 def nearest(
     Table table not None, image, bint image_swapped, where,
     labels, bint labels_swapped, values, bint values_swapped,
-    uint64_t nan_label, bint keep, int threads,
+    uint64_t nan_label, bint keep, bint stream, int threads,
 ):
     """Label and snap an image into arrays of its shape; returns the number of NaN met.
 
     Every array is given as NumPy holds it: any strides, and swapped or not. `where` is a boolean
     array or None; `labels` and `values` are arrays or None (both None: only NaN are counted).
+    `stream`: the results are not read soon, and may be written past the caches.
     """
     cdef ls_job job                                         # OUT of the buffers, IN for the kernel
     cdef Operands operands = Operands()
@@ -133,6 +160,7 @@ def nearest(
     memset(&job, 0, sizeof(job))
     job.table = table.table
     job.table.nan_label = nan_label
+    job.table.stream = stream
     job.keep = keep
     operands.add(&job, LS_IMAGE, image, image_swapped)
     operands.add(&job, LS_WHERE, where, False)

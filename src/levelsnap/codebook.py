@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import nearest as _nearest
 from ._nearest import Table
-from ._nearest import nearest as run_kernel
-from .dtypes import cast, check_dtype, element_type, integer_range, nan_bits, native, split
+from .dtypes import cast, check_dtype, integer_range, native, split
 from .histogram import Histogram, as_histogram, check_weights
+from .tables import choose_method, make_table
 
 _FORMAT = "levelsnap-codebook"
 _FORMAT_VERSION = 1
@@ -287,53 +287,13 @@ class Codebook:
     def _table(
         self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None, size: int
     ) -> Table:
-        """The kernel's table for native dtypes, made once.
-
-        8- and 16-bit images of at least as many elements as there are bit patterns are looked up
-        in a table over the patterns, which the search fills.
-        """
-        tabulated = dtype.itemsize <= 2 and size >= 1 << 8 * dtype.itemsize
-        key = dtype, label_dtype.itemsize, value_dtype, tabulated
+        """The kernel's table for native dtypes and images of about `size` elements, made once."""
+        method = choose_method(dtype, self.k, size)
+        key = method, dtype, label_dtype.itemsize, value_dtype
         table = self._tables.get(key)
         if table is None:
-            make = self._pattern_table if tabulated else self._search_table
-            table = self._tables[key] = make(dtype, label_dtype, value_dtype)
+            table = self._tables[key] = make_table(self, method, dtype, label_dtype, value_dtype)
         return table
-
-    def _search_table(
-        self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None
-    ) -> Table:
-        thresholds = self.thresholds(dtype)
-        first = self.k - 1 - len(thresholds)
-        values = None if value_dtype is None else cast(self._centers, value_dtype)
-        return Table(
-            element_type(dtype),
-            _padded(thresholds),
-            first,
-            label_dtype.itemsize,
-            values,
-            keep_nan=value_dtype == dtype,
-            nan_value=0 if value_dtype is None else nan_bits(value_dtype),
-        )
-
-    def _pattern_table(
-        self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None
-    ) -> Table:
-        search = self._search_table(dtype, label_dtype, value_dtype)
-        patterns = np.arange(1 << 8 * dtype.itemsize, dtype=f"u{dtype.itemsize}").view(dtype)
-        labels = np.empty(patterns.shape, label_dtype)
-        values = None if value_dtype is None else np.empty(patterns.shape, value_dtype)
-        run_kernel(search, patterns, False, None, labels, False, values, False, 0, False, 1)
-        return Table(
-            element_type(dtype),
-            np.empty(0, dtype),
-            0,
-            label_dtype.itemsize,
-            values,
-            keep_nan=value_dtype == dtype,
-            nan_value=0 if value_dtype is None else nan_bits(value_dtype),
-            pattern_labels=labels,
-        )
 
 
 def as_codebook(centers: Codebook | ArrayLike) -> Codebook:
@@ -445,19 +405,6 @@ def _integer_thresholds(
         kept[i] = midpoint >= low
         result[i] = min(max(midpoint, low), high)
     return result[kept].astype(dtype)
-
-
-def _padded(thresholds: NDArray[Any]) -> NDArray[Any]:
-    """Thresholds as the kernels search them: 2**depth - 1 entries, float16 as ordered keys."""
-    if thresholds.dtype == np.float16:
-        bits = thresholds.view(np.int16)
-        thresholds = np.where(bits < 0, bits ^ 0x7FFF, bits).astype(np.int16)
-    if thresholds.dtype == bool:
-        thresholds = thresholds.view(np.uint8)
-    largest = np.inf if thresholds.dtype.kind == "f" else np.iinfo(thresholds.dtype).max
-    padded = np.full((1 << len(thresholds).bit_length()) - 1, largest, thresholds.dtype)
-    padded[: len(thresholds)] = thresholds
-    return padded
 
 
 def _json_floats(numbers_: Any, what: str) -> list[float]:

@@ -14,6 +14,9 @@ from .threads import team
 # Elements that NumPy's iterator takes at a time on the slow side roads.
 NDITER_BLOCK = 1 << 16
 
+# Results of at least this many elements do not stay in the caches, and are written past them.
+STREAM_FROM = 1 << 22
+
 # Effort spent on finding out whether two overlapping arrays share an element.
 _OVERLAP_WORK = 1 << 16
 
@@ -213,7 +216,7 @@ class _Call:
         image, in_place = self._separate()
         table = self.codebook._table(
             native(image.dtype),
-            np.dtype(np.uint32) if labels is None else native(labels.dtype),
+            np.min_scalar_type(self.codebook.k - 1) if labels is None else native(labels.dtype),
             None if values is None else native(values.dtype),
             image.size,
         )
@@ -230,6 +233,7 @@ class _Call:
                 values is not None and is_swapped(values.dtype),
                 nan_label or 0,
                 keep,
+                image.size >= STREAM_FROM and not in_place,
                 n_threads,
             )
 

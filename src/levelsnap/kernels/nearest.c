@@ -1,79 +1,12 @@
-/* The portable kernel: index each element (search, or its bit pattern), then look labels and
- * snapped values up. Works in tiles that stay in the first-level cache. */
-#include "nearest.h"
+/* Which kernel serves a table, and the portable parts: look-ups by bit pattern and by label. */
+#include "kernels.h"
 #include "elements.h"
 
 #include <string.h>
 
-#define TILE 256
+#define TILE 1024
 
 const int ls_element_size[LS_TYPES] = {1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8};
-
-static int pattern8(const ls_table *table, const void *x_, ptrdiff_t n, uint32_t *index)
-{
-    const uint8_t *x = x_;
-    (void)table;
-    for (ptrdiff_t i = 0; i < n; i++)
-        index[i] = x[i];
-    return 0;
-}
-
-static int pattern16(const ls_table *table, const void *x_, ptrdiff_t n, uint32_t *index)
-{
-    const uint16_t *x = x_;
-    int nan = 0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        index[i] = x[i];
-        nan |= ls_float16_is_nan(x[i]);
-    }
-    return nan && table->type == LS_FLOAT16;
-}
-
-#define DEFINE_LOOKUP(BITS)                                                                       \
-    static void lookup##BITS(const void *table_, const uint32_t *index, ptrdiff_t n, void *out_)  \
-    {                                                                                             \
-        const uint##BITS##_t *table = table_;                                                     \
-        uint##BITS##_t *out = out_;                                                               \
-        for (ptrdiff_t i = 0; i < n; i++)                                                         \
-            out[i] = table[index[i]];                                                             \
-    }
-
-DEFINE_LOOKUP(8)
-DEFINE_LOOKUP(16)
-DEFINE_LOOKUP(32)
-DEFINE_LOOKUP(64)
-
-static void lookup(const void *table, const uint32_t *index, ptrdiff_t n, int size, void *out)
-{
-    switch (size) {
-    case 1: lookup8(table, index, n, out); break;
-    case 2: lookup16(table, index, n, out); break;
-    case 4: lookup32(table, index, n, out); break;
-    default: lookup64(table, index, n, out);
-    }
-}
-
-#define DEFINE_NARROW(BITS)                                                                       \
-    static void narrow##BITS(const uint32_t *index, ptrdiff_t n, void *out_)                      \
-    {                                                                                             \
-        uint##BITS##_t *out = out_;                                                               \
-        for (ptrdiff_t i = 0; i < n; i++)                                                         \
-            out[i] = (uint##BITS##_t)index[i];                                                    \
-    }
-
-DEFINE_NARROW(8)
-DEFINE_NARROW(16)
-DEFINE_NARROW(64)
-
-static void narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
-{
-    switch (size) {
-    case 1: narrow8(index, n, out); break;
-    case 2: narrow16(index, n, out); break;
-    case 4: memcpy(out, index, (size_t)n * 4); break;
-    default: narrow64(index, n, out);
-    }
-}
 
 static int is_nan(ls_type type, const void *x, ptrdiff_t i)
 {
@@ -103,8 +36,7 @@ static void put(void *out, ptrdiff_t i, int size, uint64_t bits)
     }
 }
 
-static ptrdiff_t put_nan(const ls_table *table, const char *x, ptrdiff_t n,
-                         char *labels, char *values)
+static ptrdiff_t put_nan(const ls_table *table, const void *x, ptrdiff_t n, void *labels, void *values)
 {
     ptrdiff_t count = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -114,51 +46,110 @@ static ptrdiff_t put_nan(const ls_table *table, const char *x, ptrdiff_t n,
         if (labels)
             put(labels, i, table->label_size, table->nan_label);
         if (values && table->keep_nan)
-            memcpy(values + i * table->value_size, x + i * table->element_size,
-                   (size_t)table->element_size);
+            memcpy((char *)values + i * table->value_size,
+                   (const char *)x + i * table->element_size, (size_t)table->element_size);
         else if (values)
             put(values, i, table->value_size, table->nan_value);
     }
     return count;
 }
 
-static ptrdiff_t nearest(const ls_table *table, const void *x_, ptrdiff_t n,
-                         void *labels_, void *values_)
+#define DEFINE_LOOKUP(INDEX, ENTRY)                                                               \
+    static void lookup##INDEX##_##ENTRY(const void *table_, const void *index_, ptrdiff_t n,      \
+                                        void *out_)                                               \
+    {                                                                                             \
+        const uint##ENTRY##_t *table = table_;                                                    \
+        const uint##INDEX##_t *index = index_;                                                    \
+        uint##ENTRY##_t *out = out_;                                                              \
+        for (ptrdiff_t i = 0; i < n; i++)                                                         \
+            out[i] = table[index[i]];                                                             \
+    }
+
+#define DEFINE_LOOKUPS(INDEX)                                                                     \
+    DEFINE_LOOKUP(INDEX, 8)                                                                       \
+    DEFINE_LOOKUP(INDEX, 16)                                                                      \
+    DEFINE_LOOKUP(INDEX, 32)                                                                      \
+    DEFINE_LOOKUP(INDEX, 64)
+
+DEFINE_LOOKUPS(8)
+DEFINE_LOOKUPS(16)
+DEFINE_LOOKUPS(32)
+DEFINE_LOOKUPS(64)
+
+typedef void lookup_function(const void *table, const void *index, ptrdiff_t n, void *out);
+
+#define LOOKUPS(INDEX)                                                                            \
+    {                                                                                             \
+        lookup##INDEX##_8, lookup##INDEX##_16, lookup##INDEX##_32, lookup##INDEX##_64             \
+    }
+
+static int log2_size(int size)
+{
+    return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
+}
+
+static void lookup(const void *table, const void *index, int index_size, ptrdiff_t n, void *out,
+                   int entry_size)
+{
+    static lookup_function *const functions[4][4] = {LOOKUPS(8), LOOKUPS(16), LOOKUPS(32),
+                                                     LOOKUPS(64)};
+    functions[log2_size(index_size)][log2_size(entry_size)](table, index, n, out);
+}
+
+/* 8- and 16-bit types: what a search over all bit patterns found, by bit pattern. The values found
+ * for NaN are NaN. */
+int ls_by_pattern(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
+                  void *values_)
 {
     const char *x = x_;
     char *labels = labels_, *values = values_;
-    uint32_t index[TILE];
-    uint64_t saved[TILE];
+    const int size = table->element_size;
+    int nan = 0;
+    for (ptrdiff_t count; n > 0; n -= count) {
+        count = n < TILE ? n : TILE;
+        if (table->type == LS_FLOAT16)
+            nan |= ls_float16_any_nan((const uint16_t *)x, count);
+        if (labels) {
+            lookup(table->pattern_labels, x, size, count, labels, table->label_size);
+            labels += count * table->label_size;
+        }
+        if (values) {
+            lookup(table->values, x, size, count, values, table->value_size);
+            values += count * table->value_size;
+        }
+        x += count * size;
+    }
+    return nan;
+}
+
+/* Labels by the kernel, values by label, in tiles that stay in the first-level cache. */
+static ptrdiff_t by_label(const ls_table *table, const char *x, ptrdiff_t n, char *labels,
+                          char *values)
+{
+    uint64_t own_labels[TILE], saved[TILE];
     ptrdiff_t nans = 0;
-    while (n > 0) {
-        ptrdiff_t count = n < TILE ? n : TILE;
-        int nan = table->index(table, x, count, index);
+    for (ptrdiff_t count; n > 0; n -= count) {
+        count = n < TILE ? n : TILE;
+        char *tile = labels ? labels : (char *)own_labels;
+        const int nan = table->kernel(table, x, count, tile, NULL);
         if (nan) /* values may be x itself */
             memcpy(saved, x, (size_t)(count * table->element_size));
-        if (labels && table->pattern_labels)
-            lookup(table->pattern_labels, index, count, table->label_size, labels);
-        else if (labels)
-            narrow(index, count, table->label_size, labels);
-        if (values)
-            lookup(table->values, index, count, table->value_size, values);
+        lookup(table->values, tile, table->label_size, count, values, table->value_size);
         if (nan)
-            nans += put_nan(table, (const char *)saved, count, labels, values);
+            nans += put_nan(table, saved, count, labels, values);
         x += count * table->element_size;
-        if (labels)
-            labels += count * table->label_size;
-        if (values)
-            values += count * table->value_size;
-        n -= count;
+        labels += labels ? count * table->label_size : 0;
+        values += count * table->value_size;
     }
     return nans;
 }
 
-void ls_table_choose(ls_table *table)
+ptrdiff_t ls_nearest(const ls_table *table, const void *x, ptrdiff_t n, void *labels, void *values)
 {
-    table->element_size = ls_element_size[table->type];
-    table->kernel = nearest;
-    if (!table->pattern_labels)
-        table->index = ls_search[table->type];
-    else
-        table->index = table->element_size == 1 ? pattern8 : pattern16;
+    if (values && !table->fused)
+        return by_label(table, x, n, labels, values);
+    if (!table->kernel(table, x, n, labels, values))
+        return 0;
+    /* Also where x has become the values: a NaN has stayed one. */
+    return put_nan(table, x, n, labels, NULL);
 }

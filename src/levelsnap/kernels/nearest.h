@@ -19,41 +19,68 @@ typedef enum {
     LS_TYPES
 } ls_type;
 
+typedef enum { LS_BASELINE, LS_AVX2, LS_AVX512, LS_ISAS } ls_isa;
+
+/* How labels are found; tables.py chooses. */
+typedef enum { LS_SEARCH, LS_PATTERNS, LS_REGISTERS, LS_GRID } ls_method;
+
 typedef struct ls_table ls_table;
 
-/* Writes `labels` and `values` (either may be NULL; `values` may be `x` itself) and returns how
- * many elements are NaN. A NaN gets the table's NaN label and stays NaN in `values`. */
-typedef ptrdiff_t ls_kernel(const ls_table *table, const void *x, ptrdiff_t n,
-                            void *labels, void *values);
+/* Labels and, if it is `fused`, snaps a run; `labels` or `values` may be NULL, and `values` may be
+ * `x` itself. Returns nonzero if it met a NaN, to which it gives some label; a fused kernel leaves
+ * it a NaN in `values`. */
+typedef int ls_kernel(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
+                      void *values);
 
-/* Writes for each element its label, or its bit pattern when labels come from a pattern table;
- * returns nonzero if there is a NaN among the elements. */
-typedef int ls_index(const ls_table *table, const void *x, ptrdiff_t n, uint32_t *index);
+/* How elements map to cells, and how many thresholds lie below each cell; see grid.inc.h. */
+typedef struct {
+    double low, scale;     /* floats, scale > 0: cell = (x - low) * scale */
+    uint64_t low_key;      /* else: cell = (key - low_key) >> shift */
+    int shift;
+    uint32_t last;         /* the last cell */
+    uint32_t half;         /* the first step of the search in a cell */
+    const uint16_t *starts;
+    const uint32_t *fine;  /* NULL, or for each cell how keys from fine_low on map to its own cells */
+    const void *fine_low;
+} ls_grid;
 
 struct ls_table {
-    ls_kernel *kernel;
-    ls_index *index;
     ls_type type;               /* of the image */
     int element_size;
-    uint32_t first;             /* label of an element that no threshold is below */
-    uint32_t half;              /* thresholds holds 2 * half - 1 entries; 0: none */
-    const void *thresholds;     /* of the image's type (float16: its ordered keys), padded with
-                                   the type's largest value, which is below nothing */
-    const void *pattern_labels; /* label of each bit pattern (8- and 16-bit types) or NULL */
-    const void *values;         /* by label; by bit pattern beside pattern_labels */
     int label_size;
     int value_size;
+    int depth;                  /* thresholds holds 2^depth - 1 entries, padded with the type's */
+    const void *thresholds;     /* largest value, which is below nothing (float16: ordered keys) */
+    uint32_t k;
+    uint32_t first;             /* label of an element that no threshold is below */
+    const void *pattern_labels; /* label of each bit pattern (8- and 16-bit types) or NULL */
+    const void *values;         /* by label; by bit pattern beside pattern_labels */
     uint64_t nan_label;
     uint64_t nan_value;         /* NaN of the values' type */
     int keep_nan;               /* values have the image's type: NaN keeps its payload */
+    int stream;                 /* values are too many for the caches: write past them */
+    ls_kernel *kernel;
+    int fused;                  /* the kernel writes values too; else they are looked up */
+    ls_grid grid;               /* starts NULL: none */
+    char tree[1280];            /* thresholds by level of the search, for registers.inc.h */
+    char palette[256];          /* values by position, for the same */
 };
 
-/* Fills in `kernel`, `index` and `element_size` from the other fields. */
-void ls_table_choose(ls_table *table);
+/* Fills in `element_size`, the kernel and what it needs from the other fields. The instruction set
+ * must have the method for the type and depth. */
+void ls_table_choose(ls_table *table, ls_isa isa, ls_method method);
+
+/* The deepest search tree that fits vector registers; 0: there is no such kernel. */
+int ls_register_depth(ls_isa isa, ls_type type);
+
+/* Labels and snaps a run through the table's kernel; returns how many elements are NaN. They get
+ * the table's NaN label and stay NaN in `values`. */
+ptrdiff_t ls_nearest(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
+                     void *values);
+
+/* The best instruction set that this CPU has and the operating system enables. */
+ls_isa ls_best_isa(void);
 
 ptrdiff_t ls_count_nan(ls_type type, const void *x, const uint8_t *where, ptrdiff_t n);
-
-extern ls_index *const ls_search[LS_TYPES];
-extern const int ls_element_size[LS_TYPES];
 
 #endif

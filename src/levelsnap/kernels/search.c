@@ -1,6 +1,33 @@
 /* Portable kernel for every dtype: branchless binary search over the sorted thresholds. */
-#include "nearest.h"
+#include "kernels.h"
 #include "elements.h"
+#include "target.h"
+
+#include <string.h>
+
+#define TILE 256
+
+#define DEFINE_NARROW(BITS)                                                                       \
+    static void narrow##BITS(const uint32_t *index, ptrdiff_t n, void *out_)                      \
+    {                                                                                             \
+        uint##BITS##_t *out = out_;                                                               \
+        for (ptrdiff_t i = 0; i < n; i++)                                                         \
+            out[i] = (uint##BITS##_t)index[i];                                                    \
+    }
+
+DEFINE_NARROW(8)
+DEFINE_NARROW(16)
+DEFINE_NARROW(64)
+
+void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
+{
+    switch (size) {
+    case 1: narrow8(index, n, out); break;
+    case 2: narrow16(index, n, out); break;
+    case 4: memcpy(out, index, (size_t)n * 4); break;
+    default: narrow64(index, n, out);
+    }
+}
 
 #define LANES 8
 #define JOIN_(a, b) a##_##b
@@ -95,7 +122,7 @@
 #define IS_NAN UNEQUAL
 #include "search.inc.h"
 
-ls_index *const ls_search[LS_TYPES] = {
+ls_kernel *const ls_search[LS_TYPES] = {
     search_bool, search_int8, search_uint8, search_int16, search_uint16, search_float16,
     search_int32, search_uint32, search_float32, search_int64, search_uint64, search_float64,
 };

@@ -2,12 +2,12 @@
  *
  * NAME, ELEMENT, KEY (type compared), LOAD(e) (element -> key, order-preserving), IS_NAN(e).
  *
- * Invariant: before a step of size h, found counts thresholds known to be below the key, and the
+ * Invariant: before a step of size h, `found` counts thresholds known to be below the key, and the
  * answer lies in [found, found + 2h - 1]. The number of steps depends on the table only, so the
  * time does not depend on the data; LANES independent searches hide each other's latency.
  */
-static inline int NAME_(lanes)(const KEY *thresholds, uint32_t half, uint32_t first,
-                               const ELEMENT *x, int lanes, uint32_t *index)
+static INLINE int NAME_(lanes)(const KEY *thresholds, uint32_t half, uint32_t first,
+                               const ELEMENT *x, int lanes, uint32_t *label)
 {
     KEY key[LANES];
     uint32_t found[LANES] = {0};
@@ -20,20 +20,31 @@ static inline int NAME_(lanes)(const KEY *thresholds, uint32_t half, uint32_t fi
         for (int j = 0; j < lanes; j++)
             found[j] += thresholds[found[j] + h - 1] < key[j] ? h : 0;
     for (int j = 0; j < lanes; j++)
-        index[j] = first + found[j];
+        label[j] = first + found[j];
     return nan;
 }
 
-static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, uint32_t *index)
+static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
+                         void *values)
 {
-    const ELEMENT *x = x_;
     const KEY *thresholds = table->thresholds;
+    const ELEMENT *x = x_;
+    char *labels = labels_;
+    const uint32_t half = (uint32_t)(1u << table->depth >> 1), first = table->first;
+    uint32_t tile[TILE];
     int nan = 0;
-    ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        nan |= NAME_(lanes)(thresholds, table->half, table->first, x + i, LANES, index + i);
-    for (; i < n; i++)
-        nan |= NAME_(lanes)(thresholds, table->half, table->first, x + i, 1, index + i);
+    (void)values;
+    for (ptrdiff_t count; n > 0; n -= count) {
+        count = n < TILE ? n : TILE;
+        ptrdiff_t i = 0;
+        for (; i + LANES <= count; i += LANES)
+            nan |= NAME_(lanes)(thresholds, half, first, x + i, LANES, tile + i);
+        for (; i < count; i++)
+            nan |= NAME_(lanes)(thresholds, half, first, x + i, 1, tile + i);
+        ls_narrow(tile, count, table->label_size, labels);
+        labels += count * table->label_size;
+        x += count;
+    }
     return nan;
 }
 

@@ -1,0 +1,329 @@
+/* Kernels for AVX-512 (F, BW, DQ, VL; the byte table also for VBMI). */
+#include "kernels.h"
+#include "elements.h"
+#include "target.h"
+#ifdef LS_X86
+LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")
+#include <immintrin.h>
+#include <string.h>
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME_(part) JOIN(part, NAME)
+
+#define VEC __m512i
+#define VECTORS 4
+#define ZERO _mm512_setzero_si512()
+#define LOADV(p) _mm512_loadu_si512(p)
+#define LOADU LOADV
+#define STOREU(p, v) _mm512_storeu_si512(p, v)
+#define STREAM(p, v) _mm512_stream_si512((void *)(p), v)
+#define STREAM_END _mm_sfence()
+/* As an integer, for the address may lie beyond the array. */
+#define PREFETCH(p) _mm_prefetch((const char *)((uintptr_t)(p) + AHEAD), _MM_HINT_T0)
+#define NO_NAN 0
+#define NAN_OR(a, b) ((MASK)((a) | (b)))
+#define ANY_NAN(m) ((m) != 0)
+#define AND(a, b) _mm512_and_si512(a, b)
+#define SAME(v) (v)
+#define NEVER(v) 0
+
+#define PS(v) _mm512_castsi512_ps(v)
+#define PD(v) _mm512_castsi512_pd(v)
+
+/* 32-bit lanes */
+#define LANES 16
+#define LOG2_LANES 4
+#define MAX_DEPTH 8
+#define MASK __mmask16
+#define SPREAD(i) _mm512_set1_epi32((int)(i))
+#define PERMUTE(r, i) _mm512_permutexvar_epi32(i, r)
+#define PERMUTE2(r, i, s) _mm512_permutex2var_epi32(r, i, s)
+#define BLEND(m, no, yes) _mm512_mask_blend_epi32(m, no, yes)
+#define BIT_SET(v, bit) _mm512_test_epi32_mask(v, _mm512_set1_epi32(bit))
+#define ADD(a, b) _mm512_add_epi32(a, b)
+#define STEP(i, m) _mm512_mask_sub_epi32(ADD(i, i), m, ADD(i, i), _mm512_set1_epi32(-1))
+#define KEEP_NAN(m, x, v) _mm512_mask_mov_epi32(v, m, x)
+#define ADD_IF(m, a, b) _mm512_mask_add_epi32(a, m, a, b)
+#define SUBTRACT(a, b) _mm512_sub_epi32(a, b)
+#define MAX(a, b) _mm512_max_epu32(a, b)
+#define MIN(a, b) _mm512_min_epu32(a, b)
+#define SHIFT(v, n) _mm512_srli_epi32(v, (unsigned)(n))
+#define SHIFTS(v, n) _mm512_srlv_epi32(v, n)
+#define SHIFTS_LEFT(v, n) _mm512_sllv_epi32(v, n)
+#define GATHER(i, p) _mm512_i32gather_epi32(i, p, 4)
+#define GATHER32(i, p) _mm512_i32gather_epi32(i, p, 4)
+/* Reads two bytes beyond the entry. */
+#define GATHER16(i, p) AND(_mm512_i32gather_epi32(i, p, 2), SPREAD(0xffff))
+
+static INLINE void put_labels32(char *labels, const __m512i *position, int size, int stream)
+{
+    if (size == 1 && stream) {
+        __m512i all = _mm512_castsi128_si512(_mm512_cvtepi32_epi8(position[0]));
+        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(position[1]), 1);
+        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(position[2]), 2);
+        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(position[3]), 3);
+        STREAM(labels, all);
+        return;
+    }
+    for (int u = 0; u < VECTORS; u++)
+        if (size == 1)
+            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi32_epi8(position[u]));
+        else if (size == 2)
+            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi32_epi16(position[u]));
+        else if (size == 4)
+            _mm512_storeu_si512(labels + 64 * u, position[u]);
+        else {
+            __m256i low = _mm512_castsi512_si256(position[u]);
+            __m256i high = _mm512_extracti64x4_epi64(position[u], 1);
+            _mm512_storeu_si512(labels + 128 * u, _mm512_cvtepu32_epi64(low));
+            _mm512_storeu_si512(labels + 128 * u + 64, _mm512_cvtepu32_epi64(high));
+        }
+}
+#define PUT_LABELS put_labels32
+
+/* max() of a NaN and 0 is 0. */
+static INLINE __m512i cells32(__m512i x, double low, double scale, uint32_t last)
+{
+    __m512 at = _mm512_mul_ps(_mm512_sub_ps(PS(x), _mm512_set1_ps((float)low)),
+                              _mm512_set1_ps((float)scale));
+    at = _mm512_min_ps(_mm512_max_ps(at, _mm512_setzero_ps()), _mm512_set1_ps((float)last));
+    return _mm512_cvttps_epi32(at);
+}
+
+#define NAME float32
+#define KEYS(v) _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi32(v, 31), SPREAD(0x80000000u)))
+#define CELLS cells32
+#define ELEMENT float
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmp_ps_mask(PS(t), PS(v), _CMP_LT_OQ)
+#define IS_NAN(v) _mm512_cmp_ps_mask(PS(v), PS(v), _CMP_UNORD_Q)
+#include "registers.inc.h"
+#include "gathers.inc.h"
+#include "type_undef.h"
+
+#define NAME int32
+#define KEYS(v) _mm512_xor_si512(v, SPREAD(0x80000000u))
+#define ELEMENT int32_t
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmplt_epi32_mask(t, v)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "gathers.inc.h"
+#include "type_undef.h"
+
+#define NAME uint32
+#define KEYS(v) (v)
+#define ELEMENT uint32_t
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmplt_epu32_mask(t, v)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "gathers.inc.h"
+#include "type_undef.h"
+
+#include "lanes_undef.h"
+
+/* 64-bit lanes */
+#define LANES 8
+#define LOG2_LANES 3
+#define MAX_DEPTH 7
+#define MASK __mmask8
+#define SPREAD(i) _mm512_set1_epi64((long long)(i))
+#define PERMUTE(r, i) _mm512_permutexvar_epi64(i, r)
+#define PERMUTE2(r, i, s) _mm512_permutex2var_epi64(r, i, s)
+#define BLEND(m, no, yes) _mm512_mask_blend_epi64(m, no, yes)
+#define BIT_SET(v, bit) _mm512_test_epi64_mask(v, _mm512_set1_epi64(bit))
+#define ADD(a, b) _mm512_add_epi64(a, b)
+#define STEP(i, m) _mm512_mask_sub_epi64(ADD(i, i), m, ADD(i, i), _mm512_set1_epi64(-1))
+#define KEEP_NAN(m, x, v) _mm512_mask_mov_epi64(v, m, x)
+#define ADD_IF(m, a, b) _mm512_mask_add_epi64(a, m, a, b)
+#define SUBTRACT(a, b) _mm512_sub_epi64(a, b)
+#define MAX(a, b) _mm512_max_epu64(a, b)
+#define MIN(a, b) _mm512_min_epu64(a, b)
+#define SHIFT(v, n) _mm512_srli_epi64(v, (unsigned)(n))
+#define SHIFTS(v, n) _mm512_srlv_epi64(v, n)
+#define SHIFTS_LEFT(v, n) _mm512_sllv_epi64(v, n)
+#define GATHER(i, p) _mm512_i64gather_epi64(i, p, 8)
+#define GATHER32(i, p) _mm512_cvtepu32_epi64(_mm512_i64gather_epi32(i, p, 4))
+#define GATHER16(i, p) AND(_mm512_cvtepu32_epi64(_mm512_i64gather_epi32(i, p, 2)), SPREAD(0xffff))
+
+static INLINE void put_labels64(char *labels, const __m512i *position, int size, int stream)
+{
+    (void)stream;
+    for (int u = 0; u < VECTORS; u++)
+        if (size == 1)
+            _mm_storel_epi64((void *)(labels + 8 * u), _mm512_cvtepi64_epi8(position[u]));
+        else if (size == 2)
+            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi64_epi16(position[u]));
+        else if (size == 4)
+            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi64_epi32(position[u]));
+        else
+            _mm512_storeu_si512(labels + 64 * u, position[u]);
+}
+#define PUT_LABELS put_labels64
+
+static INLINE __m512i cells64(__m512i x, double low, double scale, uint32_t last)
+{
+    __m512d at = _mm512_mul_pd(_mm512_sub_pd(PD(x), _mm512_set1_pd(low)), _mm512_set1_pd(scale));
+    at = _mm512_min_pd(_mm512_max_pd(at, _mm512_setzero_pd()), _mm512_set1_pd(last));
+    return _mm512_cvttpd_epi64(at);
+}
+
+#define NAME float64
+#define KEYS(v) _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi64(v, 63), SPREAD(INT64_MIN)))
+#define CELLS cells64
+#define ELEMENT double
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmp_pd_mask(PD(t), PD(v), _CMP_LT_OQ)
+#define IS_NAN(v) _mm512_cmp_pd_mask(PD(v), PD(v), _CMP_UNORD_Q)
+#include "registers.inc.h"
+#include "gathers.inc.h"
+#include "type_undef.h"
+
+#define NAME int64
+#define KEYS(v) _mm512_xor_si512(v, SPREAD(INT64_MIN))
+#define ELEMENT int64_t
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmplt_epi64_mask(t, v)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "gathers.inc.h"
+#include "type_undef.h"
+
+#define NAME uint64
+#define KEYS(v) (v)
+#define ELEMENT uint64_t
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmplt_epu64_mask(t, v)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "gathers.inc.h"
+#include "type_undef.h"
+
+#include "lanes_undef.h"
+
+/* 16-bit lanes */
+#define LANES 32
+#define LOG2_LANES 5
+#define MAX_DEPTH 8
+#define MASK __mmask32
+#define SPREAD(i) _mm512_set1_epi16((short)(i))
+#define PERMUTE(r, i) _mm512_permutexvar_epi16(i, r)
+#define PERMUTE2(r, i, s) _mm512_permutex2var_epi16(r, i, s)
+#define BLEND(m, no, yes) _mm512_mask_blend_epi16(m, no, yes)
+#define BIT_SET(v, bit) _mm512_test_epi16_mask(v, _mm512_set1_epi16(bit))
+#define ADD(a, b) _mm512_add_epi16(a, b)
+#define STEP(i, m) _mm512_mask_sub_epi16(ADD(i, i), m, ADD(i, i), _mm512_set1_epi16(-1))
+#define KEEP_NAN(m, x, v) _mm512_mask_mov_epi16(v, m, x)
+
+static INLINE void put_labels16(char *labels, const __m512i *position, int size, int stream)
+{
+    (void)stream;
+    for (int u = 0; u < VECTORS; u++) {
+        __m256i low = _mm512_castsi512_si256(position[u]);
+        __m256i high = _mm512_extracti64x4_epi64(position[u], 1);
+        char *to = labels + u * LANES * size;
+        if (size == 1)
+            _mm256_storeu_si256((void *)to, _mm512_cvtepi16_epi8(position[u]));
+        else if (size == 2)
+            _mm512_storeu_si512(to, position[u]);
+        else if (size == 4) {
+            _mm512_storeu_si512(to, _mm512_cvtepu16_epi32(low));
+            _mm512_storeu_si512(to + 64, _mm512_cvtepu16_epi32(high));
+        } else {
+            _mm512_storeu_si512(to, _mm512_cvtepu16_epi64(_mm256_castsi256_si128(low)));
+            _mm512_storeu_si512(to + 64, _mm512_cvtepu16_epi64(_mm256_extracti128_si256(low, 1)));
+            _mm512_storeu_si512(to + 128, _mm512_cvtepu16_epi64(_mm256_castsi256_si128(high)));
+            _mm512_storeu_si512(to + 192, _mm512_cvtepu16_epi64(_mm256_extracti128_si256(high, 1)));
+        }
+    }
+}
+#define PUT_LABELS put_labels16
+
+#define NAME uint16
+#define ELEMENT uint16_t
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmplt_epu16_mask(t, v)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "type_undef.h"
+
+#define NAME int16
+#define ELEMENT int16_t
+#define KEY SAME
+#define BELOW(t, v) _mm512_cmplt_epi16_mask(t, v)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "type_undef.h"
+
+/* As ls_float16_key: flip the magnitude's bits of negative numbers. */
+static INLINE __m512i float16_key(__m512i bits)
+{
+    return _mm512_xor_si512(
+        bits, _mm512_and_si512(_mm512_srai_epi16(bits, 15), _mm512_set1_epi16(0x7fff)));
+}
+
+#define NAME float16
+#define ELEMENT uint16_t
+#define KEY float16_key
+#define BELOW(t, v) _mm512_cmplt_epi16_mask(t, v)
+#define IS_NAN(v)                                                                                 \
+    _mm512_cmpgt_epu16_mask(_mm512_and_si512(v, _mm512_set1_epi16(0x7fff)),                       \
+                            _mm512_set1_epi16(0x7c00))
+#include "registers.inc.h"
+#include "type_undef.h"
+
+#include "lanes_undef.h"
+
+ls_kernel *const ls_grid_search_avx512[LS_TYPES] = {
+    [LS_INT32] = grid_int32, [LS_UINT32] = grid_uint32, [LS_FLOAT32] = grid_float32,
+    [LS_INT64] = grid_int64, [LS_UINT64] = grid_uint64, [LS_FLOAT64] = grid_float64,
+};
+
+const ls_register_kernel ls_registers_avx512[LS_TYPES] = {
+    [LS_INT16] = {search_int16, 8, 32, 2, 128},
+    [LS_UINT16] = {search_uint16, 8, 32, 2, 128},
+    [LS_FLOAT16] = {search_float16, 8, 32, 2, 128},
+    [LS_INT32] = {search_int32, 8, 16, 4, 64},
+    [LS_UINT32] = {search_uint32, 8, 16, 4, 64},
+    [LS_FLOAT32] = {search_float32, 8, 16, 4, 64},
+    [LS_INT64] = {search_int64, 7, 8, 8, 32},
+    [LS_UINT64] = {search_uint64, 7, 8, 8, 32},
+    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32},
+};
+
+LS_TARGET_END
+
+LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi2")
+
+static INLINE __m512i look_up(const __m512i *table, __m512i x)
+{
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(x),
+                                  _mm512_permutex2var_epi8(table[0], x, table[1]),
+                                  _mm512_permutex2var_epi8(table[2], x, table[3]));
+}
+
+/* 256-byte tables in four registers each. */
+int ls_bytes_vbmi(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_, void *values_)
+{
+    const uint8_t *x = x_;
+    uint8_t *labels = labels_, *values = values_;
+    __m512i label_table[4], value_table[4];
+    for (int i = 0; i < 4; i++) {
+        label_table[i] = labels ? LOADV((const char *)table->pattern_labels + 64 * i) : ZERO;
+        value_table[i] = values ? LOADV((const char *)table->values + 64 * i) : ZERO;
+    }
+    for (ptrdiff_t i = 0; i < n; i += 64) {
+        const __mmask64 here = n - i < 64 ? (1ull << (n - i)) - 1 : ~0ull;
+        const __m512i some = _mm512_maskz_loadu_epi8(here, x + i);
+        if (labels)
+            _mm512_mask_storeu_epi8(labels + i, here, look_up(label_table, some));
+        if (values)
+            _mm512_mask_storeu_epi8(values + i, here, look_up(value_table, some));
+    }
+    return 0;
+}
+
+LS_TARGET_END
+#endif

@@ -1,0 +1,52 @@
+/* What the kernels share. */
+#ifndef LEVELSNAP_KERNELS_H
+#define LEVELSNAP_KERNELS_H
+
+#include "nearest.h"
+
+extern const int ls_element_size[LS_TYPES];
+
+/* 8- and 16-bit types: what a search over all bit patterns found, by bit pattern. */
+ls_kernel ls_by_pattern;
+
+/* Portable: branchless binary search. */
+extern ls_kernel *const ls_search[LS_TYPES];
+
+/* 32- and 64-bit types: a grid over the thresholds, then a short search. */
+extern ls_kernel *const ls_grid_search[LS_TYPES];
+extern ls_kernel *const ls_grid_search_avx512[LS_TYPES];
+
+/* An entry of ls_grid.fine. */
+#define LS_FINE_FIRST(fine) ((fine) >> 11)
+#define LS_FINE_LAST(fine) ((1u << ((fine) >> 6 & 31)) - 1)
+#define LS_FINE_SHIFT(fine) ((fine) & 63)
+
+/* Thresholds in vector registers, up to a depth for each type; NULL where there is none. */
+typedef struct {
+    ls_kernel *kernel;
+    int depth;
+    int lanes;
+    int lane_size;
+    int values; /* how many values it can fetch from registers; 0: only labels */
+} ls_register_kernel;
+
+extern const ls_register_kernel ls_registers_avx2[LS_TYPES], ls_registers_avx512[LS_TYPES];
+
+/* 8-bit patterns to 8-bit entries. */
+ls_kernel ls_bytes_avx2, ls_bytes_vbmi;
+int ls_has_vbmi(void);
+
+/* Labels from uint32 to their own size. */
+void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
+
+/* Bytes that a kernel asks the memory for ahead of its reads: the CPU's own prefetching starts anew
+ * on each page of 4096 bytes. */
+#define AHEAD 4096
+
+/* Elements before the next aligned address. */
+static inline ptrdiff_t ls_to_alignment(const void *p, size_t alignment, size_t size)
+{
+    return (ptrdiff_t)((0 - (uintptr_t)p) % alignment / size);
+}
+
+#endif

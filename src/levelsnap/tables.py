@@ -1,0 +1,247 @@
+"""Tables for the kernels: which way to find labels, and what it needs."""
+
+import os
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._nearest import BEST_ISA, Table, register_depth
+from ._nearest import nearest as run_kernel
+from .dtypes import cast, element_type, nan_bits
+
+if TYPE_CHECKING:
+    from .codebook import Codebook
+
+
+class Isa(IntEnum):
+    """Instruction sets, as ls_isa of kernels/nearest.h."""
+
+    BASELINE = 0
+    AVX2 = 1
+    AVX512 = 2
+
+
+class Method(IntEnum):
+    """Ways to find labels, as ls_method of kernels/nearest.h."""
+
+    SEARCH = 0
+    PATTERNS = 1
+    REGISTERS = 2
+    GRID = 3
+
+
+def _chosen_isa() -> Isa:
+    """The best instruction set here, or the one that LEVELSNAP_ISA asks for."""
+    asked = os.environ.get("LEVELSNAP_ISA")
+    if not asked:
+        return Isa(BEST_ISA)
+    names = [isa.name.lower() for isa in Isa]
+    if asked not in names:
+        raise ImportError(f"LEVELSNAP_ISA={asked!r}: accepted are {', '.join(names)}")
+    if names.index(asked) > BEST_ISA:
+        raise ImportError(
+            f"LEVELSNAP_ISA={asked!r}: this machine has {', '.join(names[: BEST_ISA + 1])}"
+        )
+    return Isa(names.index(asked))
+
+
+ISA = _chosen_isa()
+
+
+def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
+    """How to find the labels of `size` elements among `k` levels.
+
+    The crossovers are from benchmarks/bench_methods.py.
+    """
+    depth = (k - 1).bit_length()
+    patterns = 1 << 8 * dtype.itemsize
+    if dtype.itemsize == 1 and size >= patterns:
+        return Method.PATTERNS
+    if 1 <= depth <= register_depth(ISA, element_type(dtype)):
+        return Method.REGISTERS
+    if dtype.itemsize == 2 and size >= patterns:
+        return Method.PATTERNS
+    if dtype.itemsize >= 4 and 4 <= depth <= 16 and size >= max(1 << 14, 8 * k):
+        return Method.GRID
+    return Method.SEARCH
+
+
+def make_table(
+    codebook: "Codebook",
+    method: Method,
+    dtype: np.dtype,
+    label_dtype: np.dtype,
+    value_dtype: np.dtype | None,
+) -> Table:
+    """A kernel's table for native dtypes; `value_dtype` None: only labels are asked for."""
+    thresholds = codebook.thresholds(dtype)
+    depth = len(thresholds).bit_length()
+    values = None if value_dtype is None else cast(codebook.centers, value_dtype)
+    grid = make_grid(thresholds) if method == Method.GRID and depth else None
+    # In a cell the search may look at this many thresholds beyond the first.
+    reach = len(thresholds) + 2 * grid.half if grid else 0
+    if method != Method.PATTERNS and not (depth if method == Method.REGISTERS else grid):
+        method = Method.SEARCH
+    options = {"keep_nan": value_dtype == dtype}
+    if value_dtype is not None:
+        options["nan_value"] = nan_bits(value_dtype)
+    search = Table(
+        ISA,
+        Method.SEARCH if method == Method.PATTERNS else method,
+        element_type(dtype),
+        _padded(thresholds, max(reach, (1 << depth) - 1)),
+        depth,
+        codebook.k,
+        codebook.k - 1 - len(thresholds),
+        label_dtype.itemsize,
+        values,
+        grid=grid,
+        **options,
+    )
+    if method != Method.PATTERNS:
+        return search
+    patterns = np.arange(1 << 8 * dtype.itemsize, dtype=f"u{dtype.itemsize}").view(dtype)
+    labels = np.empty(patterns.shape, label_dtype)
+    values = None if value_dtype is None else np.empty(patterns.shape, value_dtype)
+    run_kernel(search, patterns, False, None, labels, False, values, False, 0, False, False, 1)
+    return Table(
+        ISA,
+        method,
+        element_type(dtype),
+        np.empty(0, dtype),
+        0,
+        codebook.k,
+        0,
+        label_dtype.itemsize,
+        values,
+        pattern_labels=labels,
+        **options,
+    )
+
+
+def _padded(thresholds: NDArray, length: int) -> NDArray:
+    """Thresholds as the kernels search them, float16 as ordered keys (elements.h)."""
+    if thresholds.dtype == np.float16:
+        bits = thresholds.view(np.int16)
+        thresholds = np.where(bits < 0, bits ^ 0x7FFF, bits).astype(np.int16)
+    if thresholds.dtype == bool:
+        thresholds = thresholds.view(np.uint8)
+    largest = np.inf if thresholds.dtype.kind == "f" else np.iinfo(thresholds.dtype).max
+    padded = np.full(length, largest, thresholds.dtype)
+    padded[: len(thresholds)] = thresholds
+    return padded
+
+
+class Grid(NamedTuple):
+    """ls_grid of kernels/nearest.h."""
+
+    low: float
+    scale: float
+    low_key: int
+    shift: int
+    last: int
+    half: int
+    starts: NDArray[np.uint16]
+    fine: NDArray[np.uint32] | None
+    fine_low: NDArray | None
+
+
+# Cells: few enough to stay in the first-level cache, or in the second-level one for many levels.
+MIN_CELLS = 1 << 14
+MAX_CELLS = 1 << 18
+
+# What dividing the cells again costs, in steps of the search.
+REFINING = 2
+
+
+def make_grid(thresholds: NDArray) -> Grid:
+    """The grid over ascending thresholds, at most 65,535 of them, with the fewest steps."""
+    cells = min(max(MIN_CELLS, 1 << (4 * len(thresholds)).bit_length()), MAX_CELLS)
+    keys = _keys(thresholds)
+    span = int(keys[-1]) - int(keys[0])
+    shift = max(0, span.bit_length() - (cells.bit_length() - 1))
+    keyed = ((keys - keys[0]) >> keys.dtype.type(shift)).astype(np.int64)
+    maps = [(0.0, 0.0, shift, np.minimum(keyed, cells - 1))]
+    if thresholds.dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            low = thresholds[0]
+            scale = thresholds.dtype.type(cells) / (thresholds[-1] - low)
+            if np.isfinite(low) and np.isfinite(scale) and scale > 0:
+                at = np.clip((thresholds - low) * scale, 0, thresholds.dtype.type(cells - 1))
+                maps.append((float(low), float(scale), shift, at.astype(np.int64)))
+    return min(
+        (
+            grid
+            for low, scale, shift, cell in maps
+            for grid in (
+                _one_grid(low, scale, shift, keys, cell, cells),
+                _refined_grid(low, scale, shift, keys, cell, cells),
+            )
+        ),
+        key=lambda grid: grid.half.bit_length() + (0 if grid.fine is None else REFINING),
+    )
+
+
+def _one_grid(
+    low: float, scale: float, shift: int, keys: NDArray, cell: NDArray, cells: int
+) -> Grid:
+    starts, half = _starts(cell, cells)
+    return Grid(low, scale, int(keys[0]), shift, cells - 1, half, starts, None, None)
+
+
+def _refined_grid(
+    low: float, scale: float, shift: int, keys: NDArray, cell: NDArray, cells: int
+) -> Grid:
+    """Each cell divided by the keys of its thresholds, into about four for each."""
+    counts = np.bincount(cell, minlength=cells)
+    begins = np.concatenate([[0], np.cumsum(counts)])
+    several = np.flatnonzero(counts > 1)
+    fine_low = np.zeros(cells, keys.dtype)
+    bits = np.zeros(cells, np.int64)
+    shifts = np.zeros(cells, np.int64)
+    fine_low[several] = keys[begins[several]]
+    span = keys[begins[several + 1] - 1] - fine_low[several]
+    bits[several] = _bit_length(counts[several]) + 1
+    shifts[several] = np.maximum(_bit_length(span) - bits[several], 0)
+    firsts = np.concatenate([[0], np.cumsum(1 << bits)])
+    at = (keys - fine_low[cell]) >> shifts[cell].astype(keys.dtype)
+    lasts = ((1 << bits) - 1)[cell]
+    fine_cell = firsts[cell] + np.where(counts[cell] > 1, np.minimum(at.astype(np.int64), lasts), 0)
+    starts, half = _starts(fine_cell, int(firsts[-1]))
+    fine = (firsts[:-1] << 11 | bits << 6 | shifts).astype(np.uint32)
+    return Grid(low, scale, int(keys[0]), shift, cells - 1, half, starts, fine, fine_low)
+
+
+def _starts(cell: NDArray, cells: int) -> tuple[NDArray[np.uint16], int]:
+    """How many thresholds lie below each cell, and the first step for the fullest cell.
+
+    Two entries more than there are cells: a gather of 16-bit entries reads 32 bits.
+    """
+    counts = np.bincount(cell, minlength=cells)
+    starts = np.zeros(cells + 2, np.uint16)
+    starts[1:cells] = np.cumsum(counts[:-1])
+    return starts, 1 << (int(counts.max()).bit_length() - 1)
+
+
+def _keys(values: NDArray) -> NDArray:
+    """Order-preserving unsigned images, as ls_float32_key and its like in elements.h."""
+    unsigned = values.view(f"u{values.itemsize}")
+    top = unsigned.dtype.type(1 << (8 * values.itemsize - 1))
+    if values.dtype.kind == "u":
+        return unsigned
+    if values.dtype.kind == "i":
+        return unsigned ^ top
+    return np.where(unsigned & top, ~unsigned, unsigned | top)
+
+
+def _bit_length(values: NDArray) -> NDArray[np.int64]:
+    """int.bit_length of each element."""
+    result = np.zeros(values.shape, np.int64)
+    rest = values.astype(np.uint64)
+    for step in (32, 16, 8, 4, 2, 1):
+        large = rest >> np.uint64(step) > 0
+        result[large] += step
+        rest[large] >>= np.uint64(step)
+    return result + (rest > 0)
