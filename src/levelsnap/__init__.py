@@ -1,6 +1,7 @@
 """Snap every element of an array to the nearest of K levels: exact, parallel, quick."""
 
 from .codebook import Codebook, thresholds
+from .config import show_config
 from .fit import fit, unique_quantize
 from .histogram import Histogram, distinct, histogram
 from .nearest import labels, labels_and_snap, snap
@@ -18,6 +19,7 @@ __all__ = [
     "labels",
     "labels_and_snap",
     "set_num_threads",
+    "show_config",
     "snap",
     "thresholds",
     "unique_quantize",

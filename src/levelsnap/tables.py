@@ -30,6 +30,7 @@ class Method(IntEnum):
     PATTERNS = 1
     REGISTERS = 2
     GRID = 3
+    COUNT = 4
 
 
 def _chosen_isa() -> Isa:
@@ -63,9 +64,16 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
         return Method.REGISTERS
     if dtype.itemsize == 2 and size >= patterns:
         return Method.PATTERNS
-    if dtype.itemsize >= 4 and 4 <= depth <= 16 and size >= max(1 << 14, 8 * k):
+    if dtype.itemsize == 4 and k <= 12:
+        return Method.COUNT
+    if dtype.itemsize >= 4 and k > 16 and depth <= 16 and size >= _grid_from(k):
         return Method.GRID
     return Method.SEARCH
+
+
+def _grid_from(k: int) -> int:
+    """The size of an image from which making a grid pays."""
+    return max(MIN_CELLS, 8 * k)
 
 
 def make_table(
@@ -82,8 +90,8 @@ def make_table(
     grid = make_grid(thresholds) if method == Method.GRID and depth else None
     # In a cell the search may look at this many thresholds beyond the first.
     reach = len(thresholds) + 2 * grid.half if grid else 0
-    if method != Method.PATTERNS and not (depth if method == Method.REGISTERS else grid):
-        method = Method.SEARCH
+    if (method == Method.REGISTERS and not depth) or (method == Method.GRID and not grid):
+        method = Method.SEARCH  # no midpoint lies within the dtype's range
     options = {"keep_nan": value_dtype == dtype}
     if value_dtype is not None:
         options["nan_value"] = nan_bits(value_dtype)

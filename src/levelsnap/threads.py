@@ -5,9 +5,14 @@ import operator
 import os
 from pathlib import Path
 
-# Below this many elements starting a second thread costs more than it saves
-# (benchmarks/bench_threads.py).
+# Below this many elements a second thread may cost more than it saves: waking it can take 0.1 ms.
 PARALLEL_FROM = 200_000
+
+# A thread for fewer elements has nothing to do; _nearest.pyx deals out blocks of so many.
+THREAD_FROM = 1 << 16
+
+# OpenMP ends the process when the system refuses a thread.
+MAX_THREADS = 256
 
 _chosen: int | None = None
 
@@ -51,14 +56,16 @@ def check_threads(threads: object) -> int:
         raise TypeError(f"threads must be an integer of at least 1 or None, given {threads!r}")
     if n < 1:
         raise ValueError(f"threads must be at least 1, given {n}")
-    return min(n, 1 << 16)
+    return n
 
 
 def team(threads: int | None, size: int) -> int:
     """The number of threads for a call over `size` elements."""
     if threads is not None:
-        return check_threads(threads)
-    return 1 if size < PARALLEL_FROM else get_num_threads()
+        n = check_threads(threads)
+    else:
+        n = 1 if size < PARALLEL_FROM else get_num_threads()
+    return max(1, min(n, size // THREAD_FROM, MAX_THREADS))
 
 
 def _cpus() -> int:

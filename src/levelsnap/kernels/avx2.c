@@ -138,12 +138,12 @@ static INLINE void put_labels(char *labels, const __m256i *position, int size, i
 #undef LOADU
 
 const ls_register_kernel ls_registers_avx2[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 7, 8, 4, 0},
-    [LS_UINT16] = {search_uint16, 7, 8, 4, 0},
-    [LS_FLOAT16] = {search_float16, 7, 8, 4, 0},
-    [LS_INT32] = {search_int32, 7, 8, 4, 32},
-    [LS_UINT32] = {search_uint32, 7, 8, 4, 32},
-    [LS_FLOAT32] = {search_float32, 7, 8, 4, 32},
+    [LS_INT16] = {search_int16, 7, 0, 8, 4, 0},
+    [LS_UINT16] = {search_uint16, 7, 0, 8, 4, 0},
+    [LS_FLOAT16] = {search_float16, 7, 0, 8, 4, 0},
+    [LS_INT32] = {search_int32, 7, 0, 8, 4, 32},
+    [LS_UINT32] = {search_uint32, 7, 0, 8, 4, 32},
+    [LS_FLOAT32] = {search_float32, 7, 0, 8, 4, 32},
 };
 
 /* Look-up in a table of 256 bytes: one shuffle for each high nibble, chosen bit by bit. */

@@ -49,6 +49,7 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")
 #define MAX(a, b) _mm512_max_epu32(a, b)
 #define MIN(a, b) _mm512_min_epu32(a, b)
 #define SHIFT(v, n) _mm512_srli_epi32(v, (unsigned)(n))
+#define SHIFT_LEFT(v, n) _mm512_slli_epi32(v, (unsigned)(n))
 #define SHIFTS(v, n) _mm512_srlv_epi32(v, n)
 #define SHIFTS_LEFT(v, n) _mm512_sllv_epi32(v, n)
 #define GATHER(i, p) _mm512_i32gather_epi32(i, p, 4)
@@ -142,6 +143,7 @@ static INLINE __m512i cells32(__m512i x, double low, double scale, uint32_t last
 #define MAX(a, b) _mm512_max_epu64(a, b)
 #define MIN(a, b) _mm512_min_epu64(a, b)
 #define SHIFT(v, n) _mm512_srli_epi64(v, (unsigned)(n))
+#define SHIFT_LEFT(v, n) _mm512_slli_epi64(v, (unsigned)(n))
 #define SHIFTS(v, n) _mm512_srlv_epi64(v, n)
 #define SHIFTS_LEFT(v, n) _mm512_sllv_epi64(v, n)
 #define GATHER(i, p) _mm512_i64gather_epi64(i, p, 8)
@@ -282,15 +284,15 @@ ls_kernel *const ls_grid_search_avx512[LS_TYPES] = {
 };
 
 const ls_register_kernel ls_registers_avx512[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 8, 32, 2, 128},
-    [LS_UINT16] = {search_uint16, 8, 32, 2, 128},
-    [LS_FLOAT16] = {search_float16, 8, 32, 2, 128},
-    [LS_INT32] = {search_int32, 8, 16, 4, 64},
-    [LS_UINT32] = {search_uint32, 8, 16, 4, 64},
-    [LS_FLOAT32] = {search_float32, 8, 16, 4, 64},
-    [LS_INT64] = {search_int64, 7, 8, 8, 32},
-    [LS_UINT64] = {search_uint64, 7, 8, 8, 32},
-    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32},
+    [LS_INT16] = {search_int16, 8, 0, 32, 2, 128},
+    [LS_UINT16] = {search_uint16, 8, 0, 32, 2, 128},
+    [LS_FLOAT16] = {search_float16, 8, 0, 32, 2, 128},
+    [LS_INT32] = {search_int32, 10, 2, 16, 4, 64},
+    [LS_UINT32] = {search_uint32, 10, 2, 16, 4, 64},
+    [LS_FLOAT32] = {search_float32, 10, 2, 16, 4, 64},
+    [LS_INT64] = {search_int64, 9, 2, 8, 8, 32},
+    [LS_UINT64] = {search_uint64, 9, 2, 8, 8, 32},
+    [LS_FLOAT64] = {search_float64, 9, 2, 8, 8, 32},
 };
 
 LS_TARGET_END

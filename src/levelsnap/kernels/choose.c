@@ -23,7 +23,8 @@ static void plant(ls_table *table, const ls_register_kernel *choice)
     const int size = table->element_size;
     const char *thresholds = table->thresholds;
     char *to = table->tree;
-    for (int level = 0; level < table->depth; level++) {
+    const int levels = choice->depth - choice->in_memory;
+    for (int level = 0; level < table->depth && level < levels; level++) {
         const int entries = 1 << level, stride = 1 << (table->depth - level);
         const int lanes = entries < choice->lanes ? choice->lanes : entries;
         for (int p = 0; p < lanes; p++) /* the lone root fills its register */
@@ -99,7 +100,7 @@ void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
     } else if (method == LS_GRID)
         table->kernel = grid_kernel(isa, table->type);
     else
-        table->kernel = ls_search[table->type];
+        table->kernel = (method == LS_COUNT ? ls_count : ls_search)[table->type];
 }
 
 #if defined(LS_X86) && defined(_MSC_VER)

@@ -12,6 +12,9 @@ ls_kernel ls_by_pattern;
 /* Portable: branchless binary search. */
 extern ls_kernel *const ls_search[LS_TYPES];
 
+/* Portable: counting the thresholds below. */
+extern ls_kernel *const ls_count[LS_TYPES];
+
 /* 32- and 64-bit types: a grid over the thresholds, then a short search. */
 extern ls_kernel *const ls_grid_search[LS_TYPES];
 extern ls_kernel *const ls_grid_search_avx512[LS_TYPES];
@@ -24,7 +27,8 @@ extern ls_kernel *const ls_grid_search_avx512[LS_TYPES];
 /* Thresholds in vector registers, up to a depth for each type; NULL where there is none. */
 typedef struct {
     ls_kernel *kernel;
-    int depth;
+    int depth;     /* of the deepest tree */
+    int in_memory; /* how many of its last levels stay in memory */
     int lanes;
     int lane_size;
     int values; /* how many values it can fetch from registers; 0: only labels */

@@ -21,3 +21,4 @@
 #undef GATHER
 #undef GATHER32
 #undef GATHER16
+#undef SHIFT_LEFT

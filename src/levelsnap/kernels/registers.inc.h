@@ -3,7 +3,7 @@
  * Level l of the search tree holds 2^l thresholds in search order, in one register or several; a
  * step fetches for each lane the threshold that its position asks for (a permutation, no memory
  * access), compares, and goes on to 2 * position + (threshold < x). The values of the levels are
- * fetched in the same way.
+ * fetched in the same way. Where there is GATHER, a tree may be a little deeper than the registers.
  *
  * Of the instruction set and lane size: VEC, MASK, LANES, LOG2_LANES, VECTORS, ZERO, SPREAD, LOADU,
  * STOREU, STREAM, PERMUTE, LOADV, PERMUTE2, BLEND, BIT_SET, STEP, ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN,
@@ -40,10 +40,11 @@ static INLINE void NAME_(descend)(const VEC *tree, int level, const VEC *key, VE
 }
 
 /* GROUP elements. `deep` and `registers` (of the palette) are constants. */
-static INLINE MASK NAME_(group)(const VEC *tree, int depth, int deep, const VEC *palette,
-                                int registers, const ELEMENT *x, VEC first, char *labels,
-                                int label_size, ELEMENT *values, int stream)
+static INLINE MASK NAME_(group)(const ls_table *table, const VEC *tree, int deep,
+                                const VEC *palette, int registers, const ELEMENT *x, VEC first,
+                                char *labels, ELEMENT *values, int stream)
 {
+    const int depth = table->depth;
     VEC raw[VECTORS], key[VECTORS], position[VECTORS];
     for (int u = 0; u < VECTORS; u++)
         PREFETCH(x + u * LANES);
@@ -68,6 +69,15 @@ static INLINE MASK NAME_(group)(const VEC *tree, int depth, int deep, const VEC 
         NAME_(descend)(tree, 6, key, position);
     if (deep && depth > 7 && MAX_DEPTH > 7)
         NAME_(descend)(tree, 7, key, position);
+#ifdef GATHER
+    /* The last levels of a deeper tree, from the sorted thresholds in memory. */
+    for (int rest = depth - MAX_DEPTH; deep && rest > 0; rest--)
+        for (int u = 0; u < VECTORS; u++) {
+            const ELEMENT *middle = (const ELEMENT *)table->thresholds + (1 << (rest - 1)) - 1;
+            VEC threshold = GATHER(SHIFT_LEFT(position[u], rest), middle);
+            position[u] = STEP(position[u], BELOW(threshold, key[u]));
+        }
+#endif
     if (registers)
         for (int u = 0; u < VECTORS; u++) {
             VEC value = NAME_(fetch)(palette, registers, position[u]);
@@ -80,7 +90,7 @@ static INLINE MASK NAME_(group)(const VEC *tree, int depth, int deep, const VEC 
     if (labels) {
         for (int u = 0; u < VECTORS; u++)
             position[u] = ADD(position[u], first);
-        PUT_LABELS(labels, position, label_size, stream && !registers);
+        PUT_LABELS(labels, position, table->label_size, stream && !registers);
     }
     return nan;
 }
@@ -88,7 +98,7 @@ static INLINE MASK NAME_(group)(const VEC *tree, int depth, int deep, const VEC 
 static INLINE int NAME_(run)(const ls_table *table, int deep, int registers, const ELEMENT *x,
                              ptrdiff_t n, char *labels, ELEMENT *values)
 {
-    const int label_size = table->label_size, depth = table->depth;
+    const int label_size = table->label_size;
     VEC tree[LEVEL_AT(MAX_DEPTH)], palette[4];
     MASK nan = NO_NAN;
     for (int i = 0; i < LEVEL_AT(deep ? MAX_DEPTH : 5); i++)
@@ -104,17 +114,16 @@ static INLINE int NAME_(run)(const ls_table *table, int deep, int registers, con
                                     : ls_to_alignment(labels, sizeof(VEC), (size_t)label_size);
         if (n >= GROUP && count == 0) {
             count = GROUP;
-            nan = NAN_OR(nan, NAME_(group)(tree, depth, deep, palette, registers, x, first, labels,
-                                           label_size, values, stream));
+            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, x, first, labels,
+                                           values, stream));
         } else {
             ELEMENT some[GROUP] = {0}, some_values[GROUP];
             char some_labels[GROUP * 8];
             count = count && count < GROUP ? count : GROUP;
             count = count < n ? count : n;
             memcpy(some, x, (size_t)count * sizeof(ELEMENT));
-            nan = NAN_OR(nan, NAME_(group)(tree, depth, deep, palette, registers, some, first,
-                                           labels ? some_labels : NULL, label_size, some_values,
-                                           0));
+            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, some, first,
+                                           labels ? some_labels : NULL, some_values, 0));
             if (labels)
                 memcpy(labels, some_labels, (size_t)(count * label_size));
             if (registers)

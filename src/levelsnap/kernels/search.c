@@ -41,6 +41,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME bool
 #define ELEMENT uint8_t
 #define KEY uint8_t
+#define COUNTER uint8_t
 #define LOAD(e) ((uint8_t)((e) != 0))
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -48,6 +49,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME int8
 #define ELEMENT int8_t
 #define KEY int8_t
+#define COUNTER int8_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -55,6 +57,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME uint8
 #define ELEMENT uint8_t
 #define KEY uint8_t
+#define COUNTER uint8_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -62,6 +65,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME int16
 #define ELEMENT int16_t
 #define KEY int16_t
+#define COUNTER int16_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -69,6 +73,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME uint16
 #define ELEMENT uint16_t
 #define KEY uint16_t
+#define COUNTER uint16_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -76,6 +81,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME float16
 #define ELEMENT uint16_t
 #define KEY int16_t
+#define COUNTER int16_t
 #define LOAD ls_float16_key
 #define IS_NAN ls_float16_is_nan
 #include "search.inc.h"
@@ -83,6 +89,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME int32
 #define ELEMENT int32_t
 #define KEY int32_t
+#define COUNTER int32_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -90,6 +97,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME uint32
 #define ELEMENT uint32_t
 #define KEY uint32_t
+#define COUNTER uint32_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -97,6 +105,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME float32
 #define ELEMENT float
 #define KEY float
+#define COUNTER int32_t
 #define LOAD SAME
 #define IS_NAN UNEQUAL
 #include "search.inc.h"
@@ -104,6 +113,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME int64
 #define ELEMENT int64_t
 #define KEY int64_t
+#define COUNTER int64_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -111,6 +121,7 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME uint64
 #define ELEMENT uint64_t
 #define KEY uint64_t
+#define COUNTER uint64_t
 #define LOAD SAME
 #define IS_NAN NEVER
 #include "search.inc.h"
@@ -118,11 +129,16 @@ void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
 #define NAME float64
 #define ELEMENT double
 #define KEY double
+#define COUNTER int64_t
 #define LOAD SAME
 #define IS_NAN UNEQUAL
 #include "search.inc.h"
 
-ls_kernel *const ls_search[LS_TYPES] = {
-    search_bool, search_int8, search_uint8, search_int16, search_uint16, search_float16,
-    search_int32, search_uint32, search_float32, search_int64, search_uint64, search_float64,
-};
+#define KERNELS(way)                                                                              \
+    {                                                                                             \
+        way##_bool, way##_int8, way##_uint8, way##_int16, way##_uint16, way##_float16,            \
+        way##_int32, way##_uint32, way##_float32, way##_int64, way##_uint64, way##_float64        \
+    }
+
+ls_kernel *const ls_search[LS_TYPES] = KERNELS(search);
+ls_kernel *const ls_count[LS_TYPES] = KERNELS(count);

@@ -1,6 +1,6 @@
 /* Template: branchless binary search for one element type.
  *
- * NAME, ELEMENT, KEY (type compared), LOAD(e) (element -> key, order-preserving), IS_NAN(e).
+ * NAME, ELEMENT, KEY (type compared), COUNTER (an integer as wide), LOAD(e) (element -> key, order-preserving), IS_NAN(e).
  *
  * Invariant: before a step of size h, `found` counts thresholds known to be below the key, and the
  * answer lies in [found, found + 2h - 1]. The number of steps depends on the table only, so the
@@ -48,8 +48,44 @@ static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, voi
     return nan;
 }
 
+/* Few thresholds: count those below, one after the other, for a tile of elements at a time; the
+ * compiler makes vectors of it. */
+static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
+                        void *values)
+{
+    const KEY *thresholds = table->thresholds;
+    const ELEMENT *x = x_;
+    char *labels = labels_;
+    const int thresholds_there = (int)(table->k - 1 - table->first);
+    uint32_t tile[TILE];
+    KEY key[TILE];
+    COUNTER found[TILE];
+    int nan = 0;
+    (void)values;
+    for (ptrdiff_t count; n > 0; n -= count) {
+        count = n < TILE ? n : TILE;
+        for (ptrdiff_t i = 0; i < count; i++) {
+            key[i] = LOAD(x[i]);
+            nan |= IS_NAN(x[i]);
+            found[i] = (COUNTER)table->first;
+        }
+        for (int t = 0; t < thresholds_there; t++) {
+            const KEY threshold = thresholds[t];
+            for (ptrdiff_t i = 0; i < count; i++)
+                found[i] += threshold < key[i];
+        }
+        for (ptrdiff_t i = 0; i < count; i++)
+            tile[i] = (uint32_t)found[i];
+        ls_narrow(tile, count, table->label_size, labels);
+        labels += count * table->label_size;
+        x += count;
+    }
+    return nan;
+}
+
 #undef NAME
 #undef ELEMENT
 #undef KEY
+#undef COUNTER
 #undef LOAD
 #undef IS_NAN
