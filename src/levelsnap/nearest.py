@@ -259,23 +259,21 @@ class _Call:
         return out
 
     def _separate(self) -> tuple[NDArray, bool]:
-        """The image, copied if an out overlaps it in part; and whether one is the image.
+        """The image, copied if an out overlaps it harmfully; and whether one is the image.
 
-        An out whose elements lie exactly on the image's is harmless: a kernel reads each before
-        it writes it.
+        Values that lie exactly on the image's elements are harmless: a kernel reads each element
+        before it writes it, and NaN stays NaN. Labels are so only where nothing is read after
+        them: the values, or a NaN that is still to get its label.
         """
-        outs = [
-            array
-            for array, given in ((self.labels, self.label_out), (self.values, self.value_out))
-            if array is not None and given is not None
-        ]
+        outs = [out for out in (self.label_out, self.value_out) if out is not None]
         if len(outs) == 2 and _share_memory(*outs):
             raise ValueError("the two arrays given as out overlap each other")
         image, in_place = self.image, False
         for out in outs:
             if self.where is not None and np.may_share_memory(out, self.where):
                 self.where = self.where.copy()
-            if _same_elements(out, self.image):
+            harmless = out is self.value_out or (self.values is None and image.dtype.kind != "f")
+            if harmless and _same_elements(out, self.image):
                 in_place = True
             elif image is self.image and _share_memory(out, image):
                 image = image.copy(order="K")
