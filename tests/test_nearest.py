@@ -564,6 +564,26 @@ def test_out_that_overlaps_the_image_partly(source, target, shift, size):
         assert_array_equal(both[1], reference.decode(labels, LEVELS, source))
 
 
+@pytest.mark.parametrize("size", [5, 40, 300_007])
+@pytest.mark.parametrize(
+    ("source", "target"), [("f2", "i2"), ("f4", "i4"), (">f4", ">u4"), ("f8", "i8")]
+)
+def test_labels_in_the_memory_of_floats(source, target, size):
+    original = with_nan(picture(source, size, LEVELS), 0, size // 2, -1)
+    labels = reference.labels(original, LEVELS)
+    labels[np.isnan(original)] = 77
+    snapped = reference.decode(reference.labels(original, LEVELS), LEVELS, source)
+    snapped[np.isnan(original)] = np.nan
+    image = original.copy()
+    out = image.view(target)
+    assert ls.labels(image, LEVELS, out=out, nan=77) is out
+    assert_array_equal(out, labels)
+    image[:] = original
+    both = ls.labels_and_snap(image, LEVELS, out=(out, None), nan=77)
+    assert_array_equal(out, labels)
+    assert_array_equal(both[1], snapped)
+
+
 @pytest.mark.parametrize("side", [6, 601])
 @pytest.mark.parametrize(
     "view",
@@ -659,6 +679,16 @@ def test_where(dtype, layout, shape):
     assert_array_equal(image, kept_image)
 
 
+@pytest.mark.parametrize("shift", [-1, 0, 3])
+def test_where_in_the_memory_of_out(shift):
+    memory = np.random.default_rng(0).integers(0, 2, 300_010).astype("u1")
+    where, out = memory[5:-5].view(bool), memory[5 + shift :][:300_000]
+    image = picture("f4", 300_000, LEVELS)
+    expected = np.where(where, reference.labels(image, LEVELS), out)
+    ls.labels(image, LEVELS, where=where, out=out)
+    assert_array_equal(out, expected)
+
+
 def test_skipped_values_take_the_output_dtype():
     for source in NATIVE:
         image = np.array([0, 1, 1, 0, 1], source)
@@ -706,11 +736,11 @@ def numbers_in(message):
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if d.kind == "f"], ids=str)
 def test_nan_is_counted_and_the_first_is_named(call, dtype, order):
-    where = [(23, 131), (24, 7), (399, 998), (150, 0), (23, 500)]
+    where = [(123, 131), (124, 7), (399, 998), (250, 0), (123, 500)]
     image = np.asarray(with_nan(picture(dtype, (400, 1000), LEVELS), *where), order=order)
     with pytest.raises(ValueError, match=r"(?i)nan") as caught:
         call(image, LEVELS, nan="raise")
-    assert {"5", "23", "131"} <= set(numbers_in(str(caught.value)))
+    assert {"5", "123", "131"} <= set(numbers_in(str(caught.value)))
 
 
 def test_nan_of_0_d_and_1_d(call):
@@ -831,6 +861,7 @@ def test_masked_elements_are_skipped(dtype, shape):
             assert type(result) is np.ma.MaskedArray
             assert result.dtype == dt
             assert_array_equal(result.mask, mask)
+            assert not np.shares_memory(result.mask, image.mask)
             assert result.fill_value == 1
         for result in results[::2]:
             assert_array_equal(result.data, np.where(examined, labels, 0))
