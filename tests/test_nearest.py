@@ -968,3 +968,19 @@ def test_a_partial_overlap_costs_one_copy():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < image.nbytes * 1.1
+
+
+@pytest.mark.parametrize("out_dtype", ["u4", "u1"])
+def test_refused_nan_is_counted_before_labels_cover_it(out_dtype):
+    memory = np.arange(8, dtype=np.float32)
+    image = memory[:4]
+    image[0] = image[2] = np.nan
+    with pytest.raises(ValueError, match=r"2 NaN.*\(0,\)"):
+        ls.labels(image, [0, 2], out=memory.view(out_dtype)[:4])
+    if out_dtype == "u4":
+        assert np.isnan(image[[0, 2]]).all()
+
+
+def test_masked_itself_is_an_image():
+    assert ls.labels(np.ma.masked, [0, 1]) is np.ma.masked
+    assert ls.snap(np.ma.masked, [0, 1]) is np.ma.masked

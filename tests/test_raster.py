@@ -362,3 +362,12 @@ def test_stack_without_tifffile(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tifffile", None)
     read = raster.read_image(tmp_path / "stack.tif")
     np.testing.assert_array_equal(read, picture("uint16", (3, 8, 9)))
+
+
+def test_tiff_of_pages_written_one_by_one(tmp_path):
+    stack = np.arange(24, dtype=np.uint16).reshape(3, 2, 4)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in stack:
+            file.write(page)
+    image = raster.read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image, stack, strict=True)

@@ -1,5 +1,6 @@
 """Codebook: K levels, and the contract's arithmetic, done once per dtype."""
 
+import errno
 import itertools
 import json
 import math
@@ -89,7 +90,7 @@ class Codebook:
     def thresholds(self, dtype: DTypeLike) -> NDArray[Any]:
         """The exact thresholds between the levels in a dtype; see `levelsnap.thresholds`."""
         dtype = np.dtype(dtype)
-        check_dtype(dtype, "dtype")
+        check_dtype(dtype, "the result")
         floors = _midpoint_floors(self._centers)
         if dtype.kind == "f":
             return _round_down(floors, dtype)
@@ -163,7 +164,7 @@ class Codebook:
             A label outside 0 .. K - 1.
         """
         dtype = np.dtype(dtype)
-        check_dtype(dtype, "dtype")
+        check_dtype(dtype, "the result")
         array, where, masked = _nearest.examine(labels, True)
         if array.dtype.kind not in "iu":
             raise TypeError(f"labels have dtype {array.dtype}; accepted are integer dtypes")
@@ -209,7 +210,10 @@ class Codebook:
             squares = distance * distance
             if weights == "counts":
                 squares = np.where(histogram.counts > 0, squares * histogram.counts, 0.0)
-        return math.fsum(squares)
+        try:
+            return math.fsum(squares)
+        except OverflowError:
+            return math.inf
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the codebook as a small JSON file.
@@ -224,7 +228,9 @@ class Codebook:
             "gap": gap,
             "centers": self._centers.tolist(),
         }
-        path = Path(path)
+        path = Path(os.path.realpath(path))
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
             beside.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
@@ -335,7 +341,9 @@ def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
         except OverflowError:
             raise ValueError("centers must be finite; one is beyond float64") from None
     if given.dtype.kind not in "biuf":
-        raise TypeError(f"centers must be real numbers, given dtype {given.dtype}")
+        raise TypeError(
+            f"centers must be real numbers, given {type(centers).__name__} of dtype {given.dtype}"
+        )
     if given.ndim != 1:
         raise ValueError(f"centers must have one dimension, given shape {given.shape}")
     if given.size == 0:
@@ -352,8 +360,7 @@ def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(
             f"centers must be distinct as float64: {float(checked[equal[0]])!r} occurs twice"
         )
-    checked.setflags(write=False)
-    return checked
+    return np.frombuffer(checked.tobytes())  # which nobody can make writeable
 
 
 def _midpoint_floors(centers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -192,6 +192,7 @@ def unique_quantize(
     --------
     fit : the same with every option, and the global optimum by default.
     """
+    max_tries = _integer("max_tries", max_tries, 1)
     codebook = fit(arr, K, method="opencv", attempts=max_tries, max_iter=max_iter, eps=eps)
     labels, image = codebook.labels_and_snap(arr, dtype=(np.int64, np.float64))
     return codebook.centers.copy(), labels, image
@@ -268,7 +269,7 @@ def _check_no_nan(data: ArrayLike | Histogram, where: ArrayLike) -> None:
     if number:
         raise ValueError(
             f'{number} NaN in the image, which method "opencv" does not take; skip '
-            f"{'it' if number == 1 else 'them'} by where="
+            f'{"it" if number == 1 else "them"} by where= or take method "optimal"'
         )
 
 

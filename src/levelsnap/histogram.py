@@ -49,7 +49,8 @@ class Histogram:
     def _set(self, values: NDArray[Any], counts: NDArray[Any]) -> None:
         values.setflags(write=False)
         counts.setflags(write=False)
-        self._values, self._counts = values, counts
+        # Views, because what owns its memory can be made writeable again.
+        self._values, self._counts = values.view(), counts.view()
 
     @property
     def values(self) -> NDArray[Any]:
@@ -175,7 +176,7 @@ def as_histogram(data: Histogram | ArrayLike) -> Histogram:
 
 
 def check_weights(weights: object) -> None:
-    if weights not in ("distinct", "counts"):
+    if not isinstance(weights, str) or weights not in ("distinct", "counts"):
         raise ValueError(f'weights must be "distinct" or "counts", given {weights!r}')
 
 

@@ -121,7 +121,7 @@ def snap(
     exactly. A level that is rounded to float32 may lie nearer to its neighbour.
     """
     codebook = _codebook.as_codebook(centers)
-    if nan not in ("propagate", "raise"):
+    if not isinstance(nan, str) or nan not in ("propagate", "raise"):
         raise ValueError(f'nan must be "propagate" or "raise", given {nan!r}')
     call = _Call(codebook, image, where)
     call.take_values(out, dtype)
@@ -201,7 +201,7 @@ class _Call:
             check_dtype(self.values.dtype, "out")
             return
         chosen = self.image.dtype if dtype is None else np.dtype(dtype)
-        check_dtype(chosen, "dtype")
+        check_dtype(chosen, "the result")
         self.values = np.empty_like(self.image, dtype=chosen, order="K", subok=False)
         self.convert_skipped = self.where is not None
 
@@ -213,7 +213,8 @@ class _Call:
             nan_label = _nan_label_bits(nan_label, labels.dtype)
         into_integers = values is not None and values.dtype.kind != "f"
         refuse_nan = self.image.dtype.kind == "f" and (nan_label is None or into_integers)
-        image, in_place = self._separate()
+        in_place = self._separate()
+        image = self.image
         table = self.codebook._table(
             native(image.dtype),
             np.min_scalar_type(self.codebook.k - 1) if labels is None else native(labels.dtype),
@@ -258,8 +259,8 @@ class _Call:
             out.mask = np.ma.getmaskarray(self.given)
         return out
 
-    def _separate(self) -> tuple[NDArray, bool]:
-        """The image, copied if an out overlaps it harmfully; and whether one is the image.
+    def _separate(self) -> bool:
+        """Copy the image if an out overlaps it harmfully; tells whether one lies exactly on it.
 
         Values that lie exactly on the image's elements are harmless: a kernel reads each element
         before it writes it, and NaN stays NaN. Labels are so only where nothing is read after
@@ -268,16 +269,16 @@ class _Call:
         outs = [out for out in (self.label_out, self.value_out) if out is not None]
         if len(outs) == 2 and _share_memory(*outs):
             raise ValueError("the two arrays given as out overlap each other")
-        image, in_place = self.image, False
+        given, in_place = self.image, False
         for out in outs:
             if self.where is not None and np.may_share_memory(out, self.where):
                 self.where = self.where.copy()
-            harmless = out is self.value_out or (self.values is None and image.dtype.kind != "f")
-            if harmless and _same_elements(out, self.image):
-                in_place = True
-            elif image is self.image and _share_memory(out, image):
-                image = image.copy(order="K")
-        return image, in_place
+            over_image = _same_elements(out, given)
+            in_place |= over_image
+            harmless = out is self.value_out or (self.values is None and given.dtype.kind != "f")
+            if not (over_image and harmless) and self.image is given and _share_memory(out, given):
+                self.image = given.copy(order="K")
+        return in_place
 
     def _raise_nan(self, by_option: bool, remedy: str) -> None:
         count, first = _find_nan(self.image, self.where)
@@ -297,6 +298,8 @@ def examine(image: Any, where: Any) -> tuple[NDArray, NDArray[np.bool_] | None, 
     ``where`` becomes None for all elements, else a boolean array of the image's shape without
     the masked elements.
     """
+    if image is np.ma.masked:  # its attributes cannot be set, nor copied to a result
+        image = np.ma.MaskedArray(0.0, mask=True)
     masked = isinstance(image, np.ma.MaskedArray)
     array = np.asarray(image)
     check_dtype(array.dtype, "image")
@@ -313,6 +316,8 @@ def wrap(result: NDArray, given: Any, masked: bool) -> Any:
     """A fresh result in the clothes of the array it was made of."""
     if not masked:
         return result[()] if result.ndim == 0 else result
+    if given is np.ma.masked:
+        return given
     mask = np.ma.getmask(given)
     wrapped = np.ma.MaskedArray(result, mask if mask is np.ma.nomask else mask.copy())
     if _holds(result.dtype, given.fill_value):

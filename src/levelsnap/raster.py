@@ -241,8 +241,11 @@ def _read_tiff(path: Path) -> Image:
     with tifffile.TiffFile(path) as file:
         if not file.series:
             raise ValueError("it holds no image")
-        series, *others = file.series
-        page = series.keyframe
+        # Overviews and masks are left alone.
+        images = [
+            series for series in file.series if not series.keyframe.subfiletype & REDUCED_OR_MASK
+        ] or file.series[:1]
+        page = images[0].keyframe
         if page.samplesperpixel > 1 or page.photometric in (
             tifffile.PHOTOMETRIC.RGB,
             tifffile.PHOTOMETRIC.PALETTE,
@@ -251,10 +254,11 @@ def _read_tiff(path: Path) -> Image:
         # Without the tag tifffile says MINISWHITE too.
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and 262 in page.tags:
             raise ValueError("it stores white as 0 (MinIsWhite); convert it to MinIsBlack first")
-        if not all(other.keyframe.subfiletype & REDUCED_OR_MASK for other in others):
-            raise ValueError("it holds images of several shapes; save one of them alone")
+        if len({(series.shape, series.dtype) for series in images}) > 1:
+            raise ValueError("it holds images of several shapes or dtypes; save one of them alone")
         try:
-            return series.asarray()
+            pages = [series.asarray() for series in images]
+            return pages[0] if len(pages) == 1 else np.stack(pages)
         except ValueError as error:
             # LZW and other compressions want one more package; OpenCV knows the usual ones.
             if "imagecodecs" not in str(error):

@@ -249,6 +249,8 @@ static ptrdiff_t run_some(const ls_job *job, const cursor *at, const void *x,
                           void *value_scratch)
 {
     const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
+    if (!labels->data && !values->data) /* only NaN are counted */
+        return ls_count_nan(job->table.type, x, where, n);
     ptrdiff_t nans = ls_nearest(&job->table, x, n, labels->data ? label_scratch : NULL,
                                        values->data ? value_scratch : NULL);
     if (labels->data)
