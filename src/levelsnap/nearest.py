@@ -97,7 +97,8 @@ def snap(
     Parameters
     ----------
     image, centers, where, threads
-        As for `labels`. Skipped elements of a new result keep the image's value.
+        As for `labels`. Skipped elements of a new result keep the image's value, cast like the
+        levels; in an integer result a skipped NaN is 0.
     out : ndarray, optional
         Of the image's shape; may be the image itself.
     dtype : dtype, optional
