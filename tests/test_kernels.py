@@ -98,9 +98,11 @@ def _two_groups(k, dtype):
 
 
 def _clumps(k, dtype):
+    """Of 32 each; every second one such that its last midpoint is also in the last fine cell."""
     i = np.arange(k)
-    clumps = np.random.default_rng(k).uniform(*_range(dtype), k)[i // 32]
-    return clumps + i % 32 * max(_step(dtype), np.spacing(_range(dtype)[1]))
+    lows = np.random.default_rng(k).uniform(*_range(dtype), k)[i // 32]
+    steps = np.where(i // 32 % 2, 17, 1) * max(_step(dtype), np.spacing(_range(dtype)[1]))
+    return lows + i % 32 * steps
 
 
 def _outlier(k, dtype):
