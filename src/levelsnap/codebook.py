@@ -1,12 +1,10 @@
 """Codebook: K levels, and the contract's arithmetic, done once per dtype."""
 
-import errno
 import itertools
 import json
 import math
 import numbers
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import nearest as _nearest
 from ._nearest import Table
 from .dtypes import cast, check_dtype, integer_range, native, split
+from .files import write_together
 from .histogram import Histogram, as_histogram, check_weights
 from .tables import choose_method, make_table
 
@@ -49,11 +48,12 @@ class Codebook:
     arithmetic, the lower one at a tie; +inf gets K - 1 and -inf gets 0.
     """
 
-    __slots__ = ("__weakref__", "_centers", "_gap", "_tables")
+    __slots__ = ("__weakref__", "_centers", "_gap", "_tables", "_thresholds")
 
     _centers: NDArray[np.float64]
     _gap: float | None
     _tables: dict[tuple[Any, ...], Table]
+    _thresholds: dict[np.dtype, NDArray[Any]]
 
     def __init__(self, centers: "ArrayLike | Codebook") -> None:
         self._centers = (
@@ -61,6 +61,7 @@ class Codebook:
         )
         self._gap = None
         self._tables = {}
+        self._thresholds = {}
 
     @classmethod
     def _fitted(cls, centers: ArrayLike, gap: float | None) -> Self:
@@ -91,10 +92,7 @@ class Codebook:
         """The exact thresholds between the levels in a dtype; see `levelsnap.thresholds`."""
         dtype = np.dtype(dtype)
         check_dtype(dtype, "the result")
-        floors = _midpoint_floors(self._centers)
-        if dtype.kind == "f":
-            return _round_down(floors, dtype)
-        return _integer_thresholds(self._centers, floors, dtype)
+        return self._native_thresholds(native(dtype)).astype(dtype)
 
     def labels(
         self,
@@ -221,6 +219,9 @@ class Codebook:
         Floats are written so that `load` gives bit-identical centers. The file is written beside
         and renamed, so that `path` is whole or untouched.
         """
+        write_together({Path(path): self._write})
+
+    def _write(self, path: Path) -> None:
         gap = self._gap if self._gap is None or math.isfinite(self._gap) else "inf"
         content = {
             "format": _FORMAT,
@@ -228,15 +229,7 @@ class Codebook:
             "gap": gap,
             "centers": self._centers.tolist(),
         }
-        path = Path(os.path.realpath(path))
-        if not path.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -289,6 +282,18 @@ class Codebook:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return type(self)._fitted, (self._centers.tolist(), self._gap)
+
+    def _native_thresholds(self, dtype: np.dtype) -> NDArray[Any]:
+        """The thresholds in a native dtype, made once."""
+        thresholds = self._thresholds.get(dtype)
+        if thresholds is None:
+            floors = _midpoint_floors(self._centers)
+            if dtype.kind == "f":
+                thresholds = _round_down(floors, dtype)
+            else:
+                thresholds = _integer_thresholds(self._centers, floors, dtype)
+            self._thresholds[dtype] = thresholds
+        return thresholds
 
     def _table(
         self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None, size: int
@@ -386,12 +391,12 @@ def _midpoint_floors(centers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _round_down(values: NDArray[np.float64], dtype: np.dtype) -> NDArray[Any]:
-    """The largest values of a float dtype that are <= the given ones."""
+    """The largest values of a native float dtype that are <= the given ones."""
     with np.errstate(all="ignore"):
-        nearest = values.astype(native(dtype))
+        nearest = values.astype(dtype)
         below = np.nextafter(nearest, nearest.dtype.type(-np.inf))
     down = np.where(nearest.astype(np.float64) > values, below, nearest)
-    return (down + nearest.dtype.type(0)).astype(dtype)  # no -0.0: see ls_float16_key
+    return down + nearest.dtype.type(0)  # no -0.0: see ls_float16_key
 
 
 def _integer_thresholds(
@@ -402,16 +407,16 @@ def _integer_thresholds(
     inside = np.floor(floors)
     kept = inside >= low
     below_high = inside < float(high)
-    result = np.full(len(floors), high, native(dtype))
+    result = np.full(len(floors), high, dtype)
     usual = kept & below_high & (np.abs(inside) < 2.0**52)
-    result[usual] = inside[usual].astype(native(dtype))
+    result[usual] = inside[usual].astype(dtype)
     # Beyond 2**52 a midpoint may be an integer that float64 cannot hold. The center of the larger
     # magnitude is an integer there, so the other's fraction cannot change the floor.
     for i in np.flatnonzero(np.abs(inside) >= 2.0**52):
         midpoint = (math.floor(centers[i]) + math.floor(centers[i + 1])) >> 1
         kept[i] = midpoint >= low
         result[i] = min(max(midpoint, low), high)
-    return result[kept].astype(dtype)
+    return result[kept]
 
 
 def _json_floats(numbers_: Any, what: str) -> list[float]:

@@ -1,7 +1,7 @@
 """What this build and this machine bring."""
 
 from ._nearest import OPENMP
-from .tables import ISA, Isa
+from .tables import ISA
 from .threads import get_num_threads
 
 
@@ -14,6 +14,6 @@ def show_config() -> None:
     from . import __version__
 
     print(f"levelsnap {__version__}")
-    print(f"instruction set: {Isa(ISA).name.lower()}")
+    print(f"instruction set: {ISA.name.lower()}")
     print(f"OpenMP: {OPENMP or 'none, built serial'}")
     print(f"threads: {get_num_threads()}")

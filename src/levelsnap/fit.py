@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .codebook import Codebook
 from .histogram import Histogram, check_weights, distinct, histogram
 from .kmeans1d import Progress, grid_cuts, group_means, lloyd_cuts, optimal_cuts
-from .nearest import examine
+from .nearest import NDITER_BLOCK, examine
 from .threads import check_threads
 
 _METHODS = ("optimal", "lloyd", "opencv")
@@ -283,7 +283,7 @@ def _count(
     operands = [array] if asked is None else [array, asked]
     flags = ["external_loop", "buffered", "zerosize_ok"]
     number = 0
-    for block in np.nditer(operands, flags, buffersize=1 << 16):
+    for block in np.nditer(operands, flags, buffersize=NDITER_BLOCK):
         found = test(block) if asked is None else test(block[0]) & block[1]
         number += int(np.count_nonzero(found))
     return number

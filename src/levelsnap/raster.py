@@ -8,8 +8,6 @@ import importlib
 import io
 import logging
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .codebook import Codebook
+from .files import target_of, write_together
 
 Image = NDArray[Any]
 
@@ -122,7 +121,7 @@ def check_image(
 
 def check_targets(*paths: Path) -> None:
     """Raise ValueError or OSError if one of the files cannot be created, or two are the same."""
-    targets = [_target(path) for path in paths]
+    targets = [target_of(path) for path in paths]
     for path, target in zip(paths, targets, strict=True):
         if targets.count(target) > 1:
             raise ValueError(f"two outputs name the same file: {path}")
@@ -139,35 +138,20 @@ def check_targets(*paths: Path) -> None:
 
 
 def write_images(contents: Mapping[Path, Image | Codebook]) -> None:
-    """Write images by suffix, and codebooks as JSON: all of the files or none.
-
-    Each is written beside its place under another name; renaming starts when all are complete.
-    A symbolic link stays and its target is replaced; a replaced file's permissions are kept.
-    """
-    written: dict[Path, Path] = {}
-    try:
-        for path, content in contents.items():
-            target = _target(path)
-            beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
-            written[target] = beside
-            with _blaming(path):
-                _write(beside, content, path)
-                if target.exists():
-                    shutil.copymode(target, beside)
-        for target, beside in written.items():
-            with _blaming(target):
-                beside.replace(target)
-    finally:
-        for beside in written.values():
-            beside.unlink(missing_ok=True)
+    """Write images by suffix, and codebooks as JSON: all of the files or none."""
+    write_together(
+        {
+            path: content._write
+            if isinstance(content, Codebook)
+            else partial(_write_image, path, content)
+            for path, content in contents.items()
+        }
+    )
 
 
-def _write(beside: Path, content: Image | Codebook, path: Path) -> None:
-    if isinstance(content, Codebook):
-        content.save(beside)
-        return
+def _write_image(path: Path, image: Image, beside: Path) -> None:
     with _WholeWriter(io.FileIO(beside, "x")) as file:
-        _format(path).write(file, content)
+        _format(path).write(file, image)
 
 
 class _WholeWriter(io.BufferedWriter):
@@ -181,15 +165,6 @@ class _WholeWriter(io.BufferedWriter):
         raise io.UnsupportedOperation("fileno")
 
 
-@contextmanager
-def _blaming(path: Path) -> Iterator[None]:
-    """Make an OSError name the file that was asked for instead of the one beside it."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-
-
 def _format(path: Path) -> Format:
     try:
         return FORMATS[path.suffix.lower()]
@@ -198,10 +173,6 @@ def _format(path: Path) -> Format:
             f"{path}: suffix {path.suffix!r} is not an image format; accepted are "
             + ", ".join(FORMATS)
         ) from None
-
-
-def _target(path: Path) -> Path:
-    return Path(os.path.realpath(path))
 
 
 def _extra(package: str) -> ModuleType:

@@ -84,7 +84,7 @@ def make_table(
     value_dtype: np.dtype | None,
 ) -> Table:
     """A kernel's table for native dtypes; `value_dtype` None: only labels are asked for."""
-    thresholds = codebook.thresholds(dtype)
+    thresholds = codebook._native_thresholds(dtype)
     depth = len(thresholds).bit_length()
     values = None if value_dtype is None else cast(codebook.centers, value_dtype)
     grid = make_grid(thresholds) if method == Method.GRID and depth else None

@@ -249,10 +249,8 @@ static ptrdiff_t run_some(const ls_job *job, const cursor *at, const void *x,
                           void *value_scratch)
 {
     const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
-    if (!labels->data && !values->data) /* only NaN are counted */
-        return ls_count_nan(job->table.type, x, where, n);
     ptrdiff_t nans = ls_nearest(&job->table, x, n, labels->data ? label_scratch : NULL,
-                                       values->data ? value_scratch : NULL);
+                                values->data ? value_scratch : NULL);
     if (labels->data)
         scatter(*at, labels, n, label_scratch, where);
     if (values->data && job->keep) {
@@ -295,8 +293,7 @@ ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
             else {
                 void *l = contiguous(&at, labels, by_row, label_scratch);
                 void *v = contiguous(&at, values, by_row, value_scratch);
-                nans += l || v ? ls_nearest(&job->table, x, n, l, v)
-                               : ls_count_nan(job->table.type, x, NULL, n);
+                nans += ls_nearest(&job->table, x, n, l, v);
                 if (l == label_scratch)
                     scatter(at, labels, n, l, NULL);
                 if (v == value_scratch)

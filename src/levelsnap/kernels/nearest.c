@@ -146,6 +146,8 @@ static ptrdiff_t by_label(const ls_table *table, const char *x, ptrdiff_t n, cha
 
 ptrdiff_t ls_nearest(const ls_table *table, const void *x, ptrdiff_t n, void *labels, void *values)
 {
+    if (!labels && !values)
+        return ls_count_nan(table->type, x, NULL, n);
     if (values && !table->fused)
         return by_label(table, x, n, labels, values);
     if (!table->kernel(table, x, n, labels, values))

@@ -58,10 +58,10 @@ struct ls_table {
     uint64_t nan_label;
     uint64_t nan_value;         /* NaN of the values' type */
     int keep_nan;               /* values have the image's type: NaN keeps its payload */
-    int stream;                 /* values are too many for the caches: write past them */
+    int stream;                 /* results are too many for the caches: write past them */
     ls_kernel *kernel;
     int fused;                  /* the kernel writes values too; else they are looked up */
-    ls_grid grid;               /* starts NULL: none */
+    ls_grid grid;               /* for LS_GRID */
     char tree[1280];            /* thresholds by level of the search, for registers.inc.h */
     char palette[256];          /* values by position, for the same */
 };
@@ -74,7 +74,7 @@ void ls_table_choose(ls_table *table, ls_isa isa, ls_method method);
 int ls_register_depth(ls_isa isa, ls_type type);
 
 /* Labels and snaps a run through the table's kernel; returns how many elements are NaN. They get
- * the table's NaN label and stay NaN in `values`. */
+ * the table's NaN label and stay NaN in `values`. Without both it only counts them. */
 ptrdiff_t ls_nearest(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
                      void *values);
 
