@@ -29,6 +29,8 @@ def methods(dtype, k):
         yield Method.PATTERNS
     if (k - 1).bit_length() <= tables.register_depth(ISA, element_type(dtype)):
         yield Method.REGISTERS
+    if tables.node_size(ISA, element_type(dtype)):
+        yield Method.NODES
     if dtype.itemsize >= 4 and k <= 65536:
         yield Method.GRID
 

@@ -19,7 +19,7 @@ from strategies import CENTERS, INTEGERS, NATIVE, beside, values
 
 import levelsnap as ls
 from levelsnap import codebook, tables
-from levelsnap._nearest import BEST_ISA, register_depth
+from levelsnap._nearest import BEST_ISA, node_size, register_depth
 from levelsnap._nearest import nearest as run_kernel
 from levelsnap.dtypes import cast, element_type
 from levelsnap.tables import Isa, Method
@@ -41,6 +41,8 @@ def exists(isa, method, dtype, k):
         return 1 <= (k - 1).bit_length() <= register_depth(isa, element_type(dtype))
     if method == Method.COUNT:
         return k <= 128
+    if method == Method.NODES:
+        return node_size(isa, element_type(dtype)) > 0 and k >= 2
     if method == Method.GRID:
         return dtype.itemsize >= 4 and 2 <= k <= 65_536
     return True
@@ -62,12 +64,12 @@ def each_kernel(params):
     return pytest.mark.parametrize(("kernel", "k"), params, indirect=["kernel"])
 
 
-# One K is enough for what depends on lengths and addresses, but for trees in registers: one step,
-# few, many, and more than registers hold.
+# One K is enough for what depends on lengths and addresses, but for trees: one step, few, many, and
+# more than registers hold.
 SOME_KERNELS = [
     param
     for param in kernels([2, 21, 100, 700])
-    if param.values[0][1] == Method.REGISTERS or param.values[1] == 21
+    if param.values[0][1] in (Method.REGISTERS, Method.NODES) or param.values[1] == 21
 ]
 
 

@@ -41,6 +41,8 @@ cdef extern from "nearest.h" nogil:
 
     void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
     int ls_register_depth(ls_isa isa, ls_type type)
+    int ls_node_size(ls_isa isa, ls_type type)
+    int ls_node_levels(ls_isa isa, ls_type type, int depth)
     ls_isa ls_best_isa()
 
 

@@ -25,6 +25,16 @@ def register_depth(int isa, int type):
     return ls_register_depth(<ls_isa>isa, <ls_type>type)
 
 
+def node_size(int isa, int type):
+    """Bytes of a node of a tree of nodes (kernels/nodes.inc.h); 0: there is no such kernel."""
+    return ls_node_size(<ls_isa>isa, <ls_type>type)
+
+
+def node_levels(int isa, int type, int depth):
+    """How many levels of nodes a tree of that depth has."""
+    return ls_node_levels(<ls_isa>isa, <ls_type>type, depth)
+
+
 # What one thread takes at a time, and what all do between two looks for Ctrl-C.
 cdef enum:
     BLOCK = 1 << 16
@@ -77,7 +87,7 @@ cdef class Table:
         ls_method and ls_type of kernels/nearest.h.
     thresholds : contiguous buffer
         Ascending, of that type (float16: as ordered int16 keys): at least ``2**depth - 1``,
-        padded with the type's largest value.
+        padded with the type's largest value; for LS_NODES, as `tables.py` lays them out.
     depth : int
         Steps of a search.
     k : int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._nearest import BEST_ISA, Table, register_depth
+from ._nearest import BEST_ISA, Table, node_levels, node_size, register_depth
 from ._nearest import nearest as run_kernel
 from .dtypes import cast, element_type, nan_bits
 
@@ -29,8 +29,9 @@ class Method(IntEnum):
     SEARCH = 0
     PATTERNS = 1
     REGISTERS = 2
-    GRID = 3
-    COUNT = 4
+    NODES = 3
+    GRID = 4
+    COUNT = 5
 
 
 def _chosen_isa() -> Isa:
@@ -56,19 +57,30 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
 
     The crossovers are from benchmarks/bench_methods.py.
     """
+    type = element_type(dtype)
     depth = (k - 1).bit_length()
     patterns = 1 << 8 * dtype.itemsize
+    lanes = node_size(ISA, type) // dtype.itemsize
     if dtype.itemsize == 1 and size >= patterns:
         return Method.PATTERNS
-    if 1 <= depth <= register_depth(ISA, element_type(dtype)):
+    if 1 <= depth <= register_depth(ISA, type):
         return Method.REGISTERS
     if dtype.itemsize == 2 and size >= patterns:
         return Method.PATTERNS
+    if size >= NODES_FROM and depth <= MAX_NODES_DEPTH and (lanes >= 8 or (lanes and 4 < k <= 64)):
+        return Method.NODES
     if dtype.itemsize == 4 and k <= 12:
         return Method.COUNT
-    if dtype.itemsize >= 4 and k > 16 and depth <= 16 and size >= _grid_from(k):
+    if dtype.itemsize >= 4 and 16 < k <= 1 << 16 and size >= _grid_from(k):
         return Method.GRID
     return Method.SEARCH
+
+
+# The size of an image from which making a tree of nodes pays.
+NODES_FROM = 1 << 10
+
+# Nodes have 32-bit offsets.
+MAX_NODES_DEPTH = 28
 
 
 def _grid_from(k: int) -> int:
@@ -87,22 +99,30 @@ def make_table(
     thresholds = codebook._native_thresholds(dtype)
     depth = len(thresholds).bit_length()
     values = None if value_dtype is None else cast(codebook.centers, value_dtype)
-    grid = make_grid(thresholds) if method == Method.GRID and depth else None
-    # In a cell the search may look at this many thresholds beyond the first.
-    reach = len(thresholds) + 2 * grid.half if grid else 0
-    if (method == Method.REGISTERS and not depth) or (method == Method.GRID and not grid):
+    type = element_type(dtype)
+    first = codebook.k - 1 - len(thresholds)
+    grid = None
+    if not depth and method != Method.PATTERNS:
         method = Method.SEARCH  # no midpoint lies within the dtype's range
+    if method == Method.NODES:
+        depth, thresholds = _nodes(thresholds, depth)
+    elif method == Method.GRID:
+        grid = make_grid(thresholds)
+        # In a cell the search may look at this many thresholds beyond the first.
+        thresholds = _padded(thresholds, len(thresholds) + 2 * grid.half)
+    else:
+        thresholds = _padded(thresholds, (1 << depth) - 1)
     options = {"keep_nan": value_dtype == dtype}
     if value_dtype is not None:
         options["nan_value"] = nan_bits(value_dtype)
     search = Table(
         ISA,
         Method.SEARCH if method == Method.PATTERNS else method,
-        element_type(dtype),
-        _padded(thresholds, max(reach, (1 << depth) - 1)),
+        type,
+        thresholds,
         depth,
         codebook.k,
-        codebook.k - 1 - len(thresholds),
+        first,
         label_dtype.itemsize,
         values,
         grid=grid,
@@ -117,7 +137,7 @@ def make_table(
     return Table(
         ISA,
         method,
-        element_type(dtype),
+        type,
         np.empty(0, dtype),
         0,
         codebook.k,
@@ -140,6 +160,27 @@ def _padded(thresholds: NDArray, length: int) -> NDArray:
     padded = np.full(length, largest, thresholds.dtype)
     padded[: len(thresholds)] = thresholds
     return padded
+
+
+def _nodes(thresholds: NDArray, depth: int) -> tuple[int, NDArray]:
+    """The depth and the levels of a tree of nodes, lowest first (kernels/nodes.inc.h)."""
+    type = element_type(thresholds.dtype)
+    size, levels = node_size(ISA, type), node_levels(ISA, type, depth)
+    per_node = size // thresholds.itemsize
+    depth = max(depth, (per_node.bit_length() - 1) * levels)
+    parts = [_padded(thresholds, 1 << depth)]
+    for _ in range(levels):
+        parts.append(parts[-1][per_node - 1 :: per_node])
+    tree = _aligned(sum(map(len, parts)), thresholds.dtype, size)
+    np.concatenate(parts, out=tree)
+    return depth, tree
+
+
+def _aligned(length: int, dtype: np.dtype, alignment: int) -> NDArray:
+    """An array at a multiple of `alignment` bytes."""
+    size = length * dtype.itemsize
+    memory = np.empty(size + alignment, np.uint8)
+    return memory[-memory.ctypes.data % alignment :][:size].view(dtype)
 
 
 class Grid(NamedTuple):

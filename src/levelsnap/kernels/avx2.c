@@ -36,6 +36,7 @@ LS_TARGET_BEGIN("avx2,bmi2")
 #define SAME(v) (v)
 #define NEVER(v) ZERO
 #define PS(v) _mm256_castsi256_ps(v)
+#define PD(v) _mm256_castsi256_pd(v)
 
 /* Two registers of 32-bit lanes as one of 16-bit lanes. */
 static INLINE __m256i pack16(__m256i a, __m256i b)
@@ -66,6 +67,40 @@ static INLINE void put_labels(char *labels, const __m256i *position, int size, i
 }
 #define PUT_LABELS put_labels
 
+/* For nodes.inc.h: bits tell which thresholds of a node are below. */
+#define NODE_GROUP (4 * 8)
+#define BELOW_BITS(node, v) ((uint16_t)BITS(BELOW(node, v)))
+#define BITS(m) _mm256_movemask_ps(PS(m))
+#define SPREAD_AT(p) SPREAD(ls_load32(p))
+#define PUT_NODES(to, position)                                                                   \
+    _mm256_storeu_si256((void *)(to), _mm256_slli_epi32(position, 5))
+
+/* Positions one level below the nodes at these offsets. Bits are set from the lowest on, so that
+ * one more than them is a power of two, and a float's exponent tells which. */
+static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t size)
+{
+    const __m256i bits = _mm256_cvtepu16_epi32(_mm_load_si128((const void *)below));
+    const __m256 power = _mm256_cvtepi32_ps(ADD(bits, SPREAD(1)));
+    const __m256i count =
+        _mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(power), 23), SPREAD(127));
+    return ADD(_mm256_srli_epi32(_mm256_load_si256((const void *)node), size == 4 ? 2 : 3), count);
+}
+
+static INLINE void goto_nodes(uint32_t *node, const uint16_t *below, int n, size_t size)
+{
+    for (int i = 0; i < n; i += 8)
+        PUT_NODES(node + i, found(node + i, below + i, size));
+}
+
+static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t *below,
+                             size_t element_size, uint32_t first, int size)
+{
+    __m256i label[4];
+    for (int u = 0; u < 4; u++)
+        label[u] = ADD(found(node + 8 * u, below + 8 * u, element_size), SPREAD(first));
+    put_labels(labels, label, size, 0);
+}
+
 #define LOADU(p) LOADV(p)
 #define STOREU(p, v) _mm256_storeu_si256((void *)(p), v)
 #define STREAM(p, v) _mm256_stream_si256((void *)(p), v)
@@ -76,6 +111,7 @@ static INLINE void put_labels(char *labels, const __m256i *position, int size, i
 #define BELOW(t, v) _mm256_castps_si256(_mm256_cmp_ps(PS(t), PS(v), _CMP_LT_OQ))
 #define IS_NAN(v) _mm256_castps_si256(_mm256_cmp_ps(PS(v), PS(v), _CMP_UNORD_Q))
 #include "registers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #define NAME int32
@@ -84,6 +120,7 @@ static INLINE void put_labels(char *labels, const __m256i *position, int size, i
 #define BELOW(t, v) _mm256_cmpgt_epi32(v, t)
 #define IS_NAN NEVER
 #include "registers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 /* AVX2 compares signed integers only. */
@@ -95,6 +132,7 @@ static INLINE void put_labels(char *labels, const __m256i *position, int size, i
 #define BELOW(t, v) _mm256_cmpgt_epi32(v, FLIP(t))
 #define IS_NAN NEVER
 #include "registers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #undef LOADU
@@ -137,13 +175,53 @@ static INLINE void put_labels(char *labels, const __m256i *position, int size, i
 #include "type_undef.h"
 #undef LOADU
 
-const ls_register_kernel ls_registers_avx2[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 7, 0, 8, 4, 0},
-    [LS_UINT16] = {search_uint16, 7, 0, 8, 4, 0},
-    [LS_FLOAT16] = {search_float16, 7, 0, 8, 4, 0},
-    [LS_INT32] = {search_int32, 7, 0, 8, 4, 32},
-    [LS_UINT32] = {search_uint32, 7, 0, 8, 4, 32},
-    [LS_FLOAT32] = {search_float32, 7, 0, 8, 4, 32},
+/* 64-bit elements: nodes alone, for no permutation of four lanes takes its order from a register. */
+#define NO_TREE
+#undef SPREAD_AT
+#define SPREAD_AT(p) _mm256_set1_epi64x(ls_load64(p))
+#undef BITS
+#define BITS(m) _mm256_movemask_pd(PD(m))
+#define UNEQUAL(e) ((e) != (e))
+#undef NEVER
+#define NEVER(e) ((void)(e), 0)
+
+#define NAME float64
+#define ELEMENT double
+#define KEY SAME
+#define BELOW(t, v) _mm256_castpd_si256(_mm256_cmp_pd(PD(t), PD(v), _CMP_LT_OQ))
+#define IS_NAN UNEQUAL
+#include "nodes.inc.h"
+#include "type_undef.h"
+
+#define NAME int64
+#define ELEMENT int64_t
+#define KEY SAME
+#define BELOW(t, v) _mm256_cmpgt_epi64(v, t)
+#define IS_NAN NEVER
+#include "nodes.inc.h"
+#include "type_undef.h"
+
+#undef FLIP
+#define FLIP(v) _mm256_xor_si256(v, _mm256_set1_epi64x(INT64_MIN))
+
+#define NAME uint64
+#define ELEMENT uint64_t
+#define KEY FLIP
+#define BELOW(t, v) _mm256_cmpgt_epi64(v, FLIP(t))
+#define IS_NAN NEVER
+#include "nodes.inc.h"
+#include "type_undef.h"
+
+const ls_tree_kernels ls_trees_avx2[LS_TYPES] = {
+    [LS_INT16] = {search_int16, 7, 8, 4, 0, NULL, 0},
+    [LS_UINT16] = {search_uint16, 7, 8, 4, 0, NULL, 0},
+    [LS_FLOAT16] = {search_float16, 7, 8, 4, 0, NULL, 0},
+    [LS_INT32] = {search_int32, 7, 8, 4, 32, nodes_int32, 5},
+    [LS_UINT32] = {search_uint32, 7, 8, 4, 32, nodes_uint32, 5},
+    [LS_FLOAT32] = {search_float32, 7, 8, 4, 32, nodes_float32, 5},
+    [LS_INT64] = {NULL, 0, 0, 0, 0, nodes_int64, 0},
+    [LS_UINT64] = {NULL, 0, 0, 0, 0, nodes_uint64, 0},
+    [LS_FLOAT64] = {NULL, 0, 0, 0, 0, nodes_float64, 0},
 };
 
 /* Look-up in a table of 256 bytes: one shuffle for each high nibble, chosen bit by bit. */

@@ -24,7 +24,6 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")
 #define NO_NAN 0
 #define NAN_OR(a, b) ((MASK)((a) | (b)))
 #define ANY_NAN(m) ((m) != 0)
-#define AND(a, b) _mm512_and_si512(a, b)
 #define SAME(v) (v)
 #define NEVER(v) 0
 
@@ -44,18 +43,8 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")
 #define ADD(a, b) _mm512_add_epi32(a, b)
 #define STEP(i, m) _mm512_mask_sub_epi32(ADD(i, i), m, ADD(i, i), _mm512_set1_epi32(-1))
 #define KEEP_NAN(m, x, v) _mm512_mask_mov_epi32(v, m, x)
-#define ADD_IF(m, a, b) _mm512_mask_add_epi32(a, m, a, b)
-#define SUBTRACT(a, b) _mm512_sub_epi32(a, b)
-#define MAX(a, b) _mm512_max_epu32(a, b)
-#define MIN(a, b) _mm512_min_epu32(a, b)
-#define SHIFT(v, n) _mm512_srli_epi32(v, (unsigned)(n))
-#define SHIFT_LEFT(v, n) _mm512_slli_epi32(v, (unsigned)(n))
-#define SHIFTS(v, n) _mm512_srlv_epi32(v, n)
-#define SHIFTS_LEFT(v, n) _mm512_sllv_epi32(v, n)
-#define GATHER(i, p) _mm512_i32gather_epi32(i, p, 4)
-#define GATHER32(i, p) _mm512_i32gather_epi32(i, p, 4)
-/* Reads two bytes beyond the entry. */
-#define GATHER16(i, p) AND(_mm512_i32gather_epi32(i, p, 2), SPREAD(0xffff))
+#define SPREAD_AT(p) SPREAD(ls_load32(p))
+#define PUT_NODES(to, position) _mm512_storeu_si512(to, _mm512_slli_epi32(position, 6))
 
 static INLINE void put_labels32(char *labels, const __m512i *position, int size, int stream)
 {
@@ -83,44 +72,62 @@ static INLINE void put_labels32(char *labels, const __m512i *position, int size,
 }
 #define PUT_LABELS put_labels32
 
-/* max() of a NaN and 0 is 0. */
-static INLINE __m512i cells32(__m512i x, double low, double scale, uint32_t last)
+/* For nodes.inc.h: bits tell which thresholds of a node are below. */
+#define BELOW_BITS BELOW
+#define NODE_GROUP (4 * 16)
+
+/* Positions one level below the nodes at these offsets. Bits are set from the lowest on, so that
+ * one more than them is a power of two, and a float's exponent tells which. */
+static INLINE __m512i found(const uint32_t *node, const uint16_t *below, size_t size)
 {
-    __m512 at = _mm512_mul_ps(_mm512_sub_ps(PS(x), _mm512_set1_ps((float)low)),
-                              _mm512_set1_ps((float)scale));
-    at = _mm512_min_ps(_mm512_max_ps(at, _mm512_setzero_ps()), _mm512_set1_ps((float)last));
-    return _mm512_cvttps_epi32(at);
+    const __m512i bits = _mm512_cvtepu16_epi32(_mm256_load_si256((const void *)below));
+    const __m512 power = _mm512_cvtepi32_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(1)));
+    const __m512i count = _mm512_sub_epi32(_mm512_srli_epi32(_mm512_castps_si512(power), 23),
+                                           _mm512_set1_epi32(127));
+    return _mm512_add_epi32(_mm512_srli_epi32(_mm512_load_si512(node), size == 4 ? 2 : 3), count);
+}
+
+static INLINE void goto_nodes(uint32_t *node, const uint16_t *below, int n, size_t size)
+{
+    for (int i = 0; i < n; i += 16)
+        _mm512_store_si512(node + i, _mm512_slli_epi32(found(node + i, below + i, size), 6));
+}
+
+static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t *below,
+                             size_t element_size, uint32_t first, int size)
+{
+    __m512i label[4];
+    for (int u = 0; u < 4; u++)
+        label[u] = _mm512_add_epi32(found(node + 16 * u, below + 16 * u, element_size),
+                                    _mm512_set1_epi32((int)first));
+    put_labels32(labels, label, size, 0);
 }
 
 #define NAME float32
-#define KEYS(v) _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi32(v, 31), SPREAD(0x80000000u)))
-#define CELLS cells32
 #define ELEMENT float
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmp_ps_mask(PS(t), PS(v), _CMP_LT_OQ)
 #define IS_NAN(v) _mm512_cmp_ps_mask(PS(v), PS(v), _CMP_UNORD_Q)
 #include "registers.inc.h"
-#include "gathers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #define NAME int32
-#define KEYS(v) _mm512_xor_si512(v, SPREAD(0x80000000u))
 #define ELEMENT int32_t
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epi32_mask(t, v)
 #define IS_NAN NEVER
 #include "registers.inc.h"
-#include "gathers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #define NAME uint32
-#define KEYS(v) (v)
 #define ELEMENT uint32_t
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epu32_mask(t, v)
 #define IS_NAN NEVER
 #include "registers.inc.h"
-#include "gathers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #include "lanes_undef.h"
@@ -138,17 +145,9 @@ static INLINE __m512i cells32(__m512i x, double low, double scale, uint32_t last
 #define ADD(a, b) _mm512_add_epi64(a, b)
 #define STEP(i, m) _mm512_mask_sub_epi64(ADD(i, i), m, ADD(i, i), _mm512_set1_epi64(-1))
 #define KEEP_NAN(m, x, v) _mm512_mask_mov_epi64(v, m, x)
-#define ADD_IF(m, a, b) _mm512_mask_add_epi64(a, m, a, b)
-#define SUBTRACT(a, b) _mm512_sub_epi64(a, b)
-#define MAX(a, b) _mm512_max_epu64(a, b)
-#define MIN(a, b) _mm512_min_epu64(a, b)
-#define SHIFT(v, n) _mm512_srli_epi64(v, (unsigned)(n))
-#define SHIFT_LEFT(v, n) _mm512_slli_epi64(v, (unsigned)(n))
-#define SHIFTS(v, n) _mm512_srlv_epi64(v, n)
-#define SHIFTS_LEFT(v, n) _mm512_sllv_epi64(v, n)
-#define GATHER(i, p) _mm512_i64gather_epi64(i, p, 8)
-#define GATHER32(i, p) _mm512_cvtepu32_epi64(_mm512_i64gather_epi32(i, p, 4))
-#define GATHER16(i, p) AND(_mm512_cvtepu32_epi64(_mm512_i64gather_epi32(i, p, 2)), SPREAD(0xffff))
+#define SPREAD_AT(p) SPREAD(ls_load64(p))
+#define PUT_NODES(to, position)                                                                   \
+    _mm256_storeu_si256((void *)(to), _mm512_cvtepi64_epi32(_mm512_slli_epi64(position, 6)))
 
 static INLINE void put_labels64(char *labels, const __m512i *position, int size, int stream)
 {
@@ -165,42 +164,31 @@ static INLINE void put_labels64(char *labels, const __m512i *position, int size,
 }
 #define PUT_LABELS put_labels64
 
-static INLINE __m512i cells64(__m512i x, double low, double scale, uint32_t last)
-{
-    __m512d at = _mm512_mul_pd(_mm512_sub_pd(PD(x), _mm512_set1_pd(low)), _mm512_set1_pd(scale));
-    at = _mm512_min_pd(_mm512_max_pd(at, _mm512_setzero_pd()), _mm512_set1_pd(last));
-    return _mm512_cvttpd_epi64(at);
-}
-
 #define NAME float64
-#define KEYS(v) _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi64(v, 63), SPREAD(INT64_MIN)))
-#define CELLS cells64
 #define ELEMENT double
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmp_pd_mask(PD(t), PD(v), _CMP_LT_OQ)
 #define IS_NAN(v) _mm512_cmp_pd_mask(PD(v), PD(v), _CMP_UNORD_Q)
 #include "registers.inc.h"
-#include "gathers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #define NAME int64
-#define KEYS(v) _mm512_xor_si512(v, SPREAD(INT64_MIN))
 #define ELEMENT int64_t
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epi64_mask(t, v)
 #define IS_NAN NEVER
 #include "registers.inc.h"
-#include "gathers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #define NAME uint64
-#define KEYS(v) (v)
 #define ELEMENT uint64_t
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epu64_mask(t, v)
 #define IS_NAN NEVER
 #include "registers.inc.h"
-#include "gathers.inc.h"
+#include "nodes.inc.h"
 #include "type_undef.h"
 
 #include "lanes_undef.h"
@@ -278,21 +266,16 @@ static INLINE __m512i float16_key(__m512i bits)
 
 #include "lanes_undef.h"
 
-ls_kernel *const ls_grid_search_avx512[LS_TYPES] = {
-    [LS_INT32] = grid_int32, [LS_UINT32] = grid_uint32, [LS_FLOAT32] = grid_float32,
-    [LS_INT64] = grid_int64, [LS_UINT64] = grid_uint64, [LS_FLOAT64] = grid_float64,
-};
-
-const ls_register_kernel ls_registers_avx512[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 8, 0, 32, 2, 128},
-    [LS_UINT16] = {search_uint16, 8, 0, 32, 2, 128},
-    [LS_FLOAT16] = {search_float16, 8, 0, 32, 2, 128},
-    [LS_INT32] = {search_int32, 10, 2, 16, 4, 64},
-    [LS_UINT32] = {search_uint32, 10, 2, 16, 4, 64},
-    [LS_FLOAT32] = {search_float32, 10, 2, 16, 4, 64},
-    [LS_INT64] = {search_int64, 9, 2, 8, 8, 32},
-    [LS_UINT64] = {search_uint64, 9, 2, 8, 8, 32},
-    [LS_FLOAT64] = {search_float64, 9, 2, 8, 8, 32},
+const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
+    [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0},
+    [LS_UINT16] = {search_uint16, 8, 32, 2, 128, NULL, 0},
+    [LS_FLOAT16] = {search_float16, 8, 32, 2, 128, NULL, 0},
+    [LS_INT32] = {search_int32, 8, 16, 4, 64, nodes_int32, 8},
+    [LS_UINT32] = {search_uint32, 8, 16, 4, 64, nodes_uint32, 8},
+    [LS_FLOAT32] = {search_float32, 8, 16, 4, 64, nodes_float32, 8},
+    [LS_INT64] = {search_int64, 7, 8, 8, 32, nodes_int64, 7},
+    [LS_UINT64] = {search_uint64, 7, 8, 8, 32, nodes_uint64, 7},
+    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32, nodes_float64, 7},
 };
 
 LS_TARGET_END

@@ -17,15 +17,13 @@ static void copy_lane(char *to, int lane_size, const char *threshold, ls_type ty
     }
 }
 
-/* Lays the thresholds out by level of the search, and the values by position. */
-static void plant(ls_table *table, const ls_register_kernel *choice)
+/* Lays thresholds out by level of the search, and the values by position. */
+static void plant(ls_table *table, const ls_tree_kernels *choice, const char *thresholds)
 {
     const int size = table->element_size;
-    const char *thresholds = table->thresholds;
     char *to = table->tree;
-    const int levels = choice->depth - choice->in_memory;
-    for (int level = 0; level < table->depth && level < levels; level++) {
-        const int entries = 1 << level, stride = 1 << (table->depth - level);
+    for (int level = 0; level < table->tree_depth; level++) {
+        const int entries = 1 << level, stride = 1 << (table->tree_depth - level);
         const int lanes = entries < choice->lanes ? choice->lanes : entries;
         for (int p = 0; p < lanes; p++) /* the lone root fills its register */
             if (p < entries || level == 0) {
@@ -40,12 +38,12 @@ static void plant(ls_table *table, const ls_register_kernel *choice)
                (table->k - table->first) * (size_t)size);
 }
 
-static const ls_register_kernel *register_kernel(ls_isa isa, ls_type type)
+static const ls_tree_kernels *tree_kernels(ls_isa isa, ls_type type)
 {
 #ifdef LS_X86
-    static const ls_register_kernel *const registers[LS_ISAS] = {NULL, ls_registers_avx2,
-                                                                 ls_registers_avx512};
-    return registers[isa] && registers[isa][type].kernel ? &registers[isa][type] : NULL;
+    static const ls_tree_kernels *const trees[LS_ISAS] = {NULL, ls_trees_avx2,
+                                                                 ls_trees_avx512};
+    return trees[isa] ? &trees[isa][type] : NULL;
 #else
     (void)isa, (void)type;
     return NULL;
@@ -54,8 +52,8 @@ static const ls_register_kernel *register_kernel(ls_isa isa, ls_type type)
 
 int ls_register_depth(ls_isa isa, ls_type type)
 {
-    const ls_register_kernel *kernel = register_kernel(isa, type);
-    return kernel ? kernel->depth : 0;
+    const ls_tree_kernels *kernels = tree_kernels(isa, type);
+    return kernels ? kernels->depth : 0;
 }
 
 static ls_kernel *pattern_kernel(const ls_table *table, ls_isa isa)
@@ -73,15 +71,44 @@ static ls_kernel *pattern_kernel(const ls_table *table, ls_isa isa)
     return ls_by_pattern;
 }
 
-static ls_kernel *grid_kernel(ls_isa isa, ls_type type)
+int ls_node_size(ls_isa isa, ls_type type)
 {
-#ifdef LS_X86
-    if (isa == LS_AVX512)
-        return ls_grid_search_avx512[type];
-#else
-    (void)isa;
-#endif
-    return ls_grid_search[type];
+    const ls_tree_kernels *kernels = tree_kernels(isa, type);
+    return !kernels || !kernels->nodes ? 0 : isa == LS_AVX512 ? 64 : 32;
+}
+
+/* Levels of a search tree that are one level of nodes. */
+static int node_depth(ls_isa isa, ls_type type)
+{
+    int depth = 0;
+    while (ls_element_size[type] << depth < ls_node_size(isa, type))
+        depth++;
+    return depth;
+}
+
+int ls_node_levels(ls_isa isa, ls_type type, int depth)
+{
+    const int each = node_depth(isa, type);
+    const int rest = depth - tree_kernels(isa, type)->nodes_depth;
+    return rest > each ? (rest + each - 1) / each : 1;
+}
+
+/* Finds the levels, each after the one below. */
+static void plant_nodes(ls_table *table, ls_isa isa)
+{
+    const ls_tree_kernels *kernels = tree_kernels(isa, table->type);
+    const int each = node_depth(isa, table->type);
+    const char *thresholds = table->thresholds;
+    size_t bytes = (size_t)table->element_size << table->depth;
+    table->kernel = kernels->nodes;
+    table->node_levels = ls_node_levels(isa, table->type, table->depth);
+    table->tree_depth = table->depth - table->node_levels * each;
+    for (int level = 0; level < table->node_levels; level++) {
+        table->nodes[level] = thresholds;
+        thresholds += bytes;
+        bytes >>= each;
+    }
+    plant(table, kernels, thresholds);
 }
 
 void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
@@ -92,13 +119,16 @@ void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
         table->kernel = pattern_kernel(table, isa);
         table->fused = 1;
     } else if (method == LS_REGISTERS) {
-        const ls_register_kernel *registers = register_kernel(isa, table->type);
-        table->kernel = registers->kernel;
+        const ls_tree_kernels *kernels = tree_kernels(isa, table->type);
+        table->kernel = kernels->search;
         table->fused = table->values && table->value_size == table->element_size
-                    && 1 << table->depth <= registers->values;
-        plant(table, registers);
-    } else if (method == LS_GRID)
-        table->kernel = grid_kernel(isa, table->type);
+                    && 1 << table->depth <= kernels->values;
+        table->tree_depth = table->depth;
+        plant(table, kernels, table->thresholds);
+    } else if (method == LS_NODES)
+        plant_nodes(table, isa);
+    else if (method == LS_GRID)
+        table->kernel = ls_grid_search[table->type];
     else
         table->kernel = (method == LS_COUNT ? ls_count : ls_search)[table->type];
 }

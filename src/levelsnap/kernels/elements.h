@@ -51,4 +51,18 @@ static inline uint64_t ls_float64_key(double x)
     return bits & 0x8000000000000000u ? ~bits : bits | 0x8000000000000000u;
 }
 
+static inline int32_t ls_load32(const void *p)
+{
+    int32_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return bits;
+}
+
+static inline int64_t ls_load64(const void *p)
+{
+    int64_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return bits;
+}
+
 #endif

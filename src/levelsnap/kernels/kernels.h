@@ -15,26 +15,27 @@ extern ls_kernel *const ls_search[LS_TYPES];
 /* Portable: counting the thresholds below. */
 extern ls_kernel *const ls_count[LS_TYPES];
 
-/* 32- and 64-bit types: a grid over the thresholds, then a short search. */
+/* Portable, 32- and 64-bit types: a grid over the thresholds, then a short search. */
 extern ls_kernel *const ls_grid_search[LS_TYPES];
-extern ls_kernel *const ls_grid_search_avx512[LS_TYPES];
 
 /* An entry of ls_grid.fine. */
 #define LS_FINE_FIRST(fine) ((fine) >> 11)
 #define LS_FINE_LAST(fine) ((1u << ((fine) >> 6 & 31)) - 1)
 #define LS_FINE_SHIFT(fine) ((fine) & 63)
 
-/* Thresholds in vector registers, up to a depth for each type; NULL where there is none. */
+/* Search trees with thresholds in vector registers, for each type; kernels that are not there are
+ * NULL. */
 typedef struct {
-    ls_kernel *kernel;
-    int depth;     /* of the deepest tree */
-    int in_memory; /* how many of its last levels stay in memory */
+    ls_kernel *search; /* all in registers */
+    int depth;         /* of the deepest such tree */
     int lanes;
     int lane_size;
-    int values; /* how many values it can fetch from registers; 0: only labels */
-} ls_register_kernel;
+    int values;        /* how many values it can fetch from registers; 0: only labels */
+    ls_kernel *nodes;  /* nodes.inc.h */
+    int nodes_depth;   /* how many levels of it are in registers */
+} ls_tree_kernels;
 
-extern const ls_register_kernel ls_registers_avx2[LS_TYPES], ls_registers_avx512[LS_TYPES];
+extern const ls_tree_kernels ls_trees_avx2[LS_TYPES], ls_trees_avx512[LS_TYPES];
 
 /* 8-bit patterns to 8-bit entries. */
 ls_kernel ls_bytes_avx2, ls_bytes_vbmi;

@@ -11,14 +11,5 @@
 #undef STEP
 #undef KEEP_NAN
 #undef PUT_LABELS
-#undef ADD_IF
-#undef SUBTRACT
-#undef MAX
-#undef MIN
-#undef SHIFT
-#undef SHIFTS
-#undef SHIFTS_LEFT
-#undef GATHER
-#undef GATHER32
-#undef GATHER16
-#undef SHIFT_LEFT
+#undef PUT_NODES
+#undef SPREAD_AT

@@ -22,7 +22,8 @@ typedef enum {
 typedef enum { LS_BASELINE, LS_AVX2, LS_AVX512, LS_ISAS } ls_isa;
 
 /* How labels are found; tables.py chooses. */
-typedef enum { LS_SEARCH, LS_PATTERNS, LS_REGISTERS, LS_GRID, LS_COUNT } ls_method;
+typedef enum { LS_SEARCH, LS_PATTERNS, LS_REGISTERS, LS_NODES, LS_GRID,
+               LS_COUNT } ls_method;
 
 typedef struct ls_table ls_table;
 
@@ -44,13 +45,17 @@ typedef struct {
     const void *fine_low;
 } ls_grid;
 
+/* Levels of nodes: for any K whose nodes have 32-bit offsets. */
+#define LS_MAX_NODE_LEVELS 16
+
 struct ls_table {
     ls_type type;               /* of the image */
     int element_size;
     int label_size;
     int value_size;
     int depth;                  /* thresholds holds 2^depth - 1 entries, padded with the type's */
-    const void *thresholds;     /* largest value, which is below nothing (float16: ordered keys) */
+    const void *thresholds;     /* largest value, which is below nothing (float16: ordered keys); for
+                                   LS_NODES, 2^depth entries, then those of the levels above */
     uint32_t k;
     uint32_t first;             /* label of an element that no threshold is below */
     const void *pattern_labels; /* label of each bit pattern (8- and 16-bit types) or NULL */
@@ -61,9 +66,12 @@ struct ls_table {
     int stream;                 /* results are too many for the caches: write past them */
     ls_kernel *kernel;
     int fused;                  /* the kernel writes values too; else they are looked up */
+    int tree_depth;             /* levels of the tree that registers hold, for registers.inc.h */
+    char tree[1280];            /* its thresholds by level */
+    char palette[256];          /* values by position in it */
+    int node_levels;            /* its levels below those, for nodes.inc.h; 0 is the lowest */
+    const char *nodes[LS_MAX_NODE_LEVELS];
     ls_grid grid;               /* for LS_GRID */
-    char tree[1280];            /* thresholds by level of the search, for registers.inc.h */
-    char palette[256];          /* values by position, for the same */
 };
 
 /* Fills in `element_size`, the kernel and what it needs from the other fields. The instruction set
@@ -72,6 +80,12 @@ void ls_table_choose(ls_table *table, ls_isa isa, ls_method method);
 
 /* The deepest search tree that fits vector registers; 0: there is no such kernel. */
 int ls_register_depth(ls_isa isa, ls_type type);
+
+/* Bytes of a node of a tree of nodes; 0: there is no such kernel. */
+int ls_node_size(ls_isa isa, ls_type type);
+
+/* How many of the levels of a search tree become levels of nodes. */
+int ls_node_levels(ls_isa isa, ls_type type, int depth);
 
 /* Labels and snaps a run through the table's kernel; returns how many elements are NaN. They get
  * the table's NaN label and stay NaN in `values`. Without both it only counts them. */

@@ -3,7 +3,7 @@
  * Level l of the search tree holds 2^l thresholds in search order, in one register or several; a
  * step fetches for each lane the threshold that its position asks for (a permutation, no memory
  * access), compares, and goes on to 2 * position + (threshold < x). The values of the levels are
- * fetched in the same way. Where there is GATHER, a tree may be a little deeper than the registers.
+ * fetched in the same way.
  *
  * Of the instruction set and lane size: VEC, MASK, LANES, LOG2_LANES, VECTORS, ZERO, SPREAD, LOADU,
  * STOREU, STREAM, PERMUTE, LOADV, PERMUTE2, BLEND, BIT_SET, STEP, ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN,
@@ -30,7 +30,7 @@ static INLINE VEC NAME_(fetch)(const VEC *table, int registers, VEC position)
     return BLEND(BIT_SET(position, 4 * LANES), low, high);
 }
 
-static INLINE void NAME_(descend)(const VEC *tree, int level, const VEC *key, VEC *position)
+static INLINE void NAME_(step)(const VEC *tree, int level, const VEC *key, VEC *position)
 {
     const int registers = 1 << level <= LANES ? 1 : (1 << level) / LANES;
     for (int u = 0; u < VECTORS; u++) {
@@ -39,13 +39,11 @@ static INLINE void NAME_(descend)(const VEC *tree, int level, const VEC *key, VE
     }
 }
 
-/* GROUP elements. `deep` and `registers` (of the palette) are constants. */
-static INLINE MASK NAME_(group)(const ls_table *table, const VEC *tree, int deep,
-                                const VEC *palette, int registers, const ELEMENT *x, VEC first,
-                                char *labels, ELEMENT *values, int stream)
+/* Loads GROUP elements and takes them down the tree. `deep` is a constant. */
+static INLINE MASK NAME_(descend)(const VEC *tree, int depth, int deep, const ELEMENT *x, VEC *raw,
+                                  VEC *position)
 {
-    const int depth = table->depth;
-    VEC raw[VECTORS], key[VECTORS], position[VECTORS];
+    VEC key[VECTORS];
     for (int u = 0; u < VECTORS; u++)
         PREFETCH(x + u * LANES);
     MASK nan = NO_NAN;
@@ -53,31 +51,34 @@ static INLINE MASK NAME_(group)(const ls_table *table, const VEC *tree, int deep
         raw[u] = LOADU(x + u * LANES);
         nan = NAN_OR(nan, IS_NAN(raw[u]));
         key[u] = KEY(raw[u]);
-        position[u] = STEP(ZERO, BELOW(tree[0], key[u]));
+        position[u] = ZERO;
     }
+    if (depth > 0)
+        NAME_(step)(tree, 0, key, position);
     if (depth > 1)
-        NAME_(descend)(tree, 1, key, position);
+        NAME_(step)(tree, 1, key, position);
     if (depth > 2)
-        NAME_(descend)(tree, 2, key, position);
+        NAME_(step)(tree, 2, key, position);
     if (depth > 3)
-        NAME_(descend)(tree, 3, key, position);
+        NAME_(step)(tree, 3, key, position);
     if (depth > 4)
-        NAME_(descend)(tree, 4, key, position);
+        NAME_(step)(tree, 4, key, position);
     if (deep && depth > 5)
-        NAME_(descend)(tree, 5, key, position);
+        NAME_(step)(tree, 5, key, position);
     if (deep && depth > 6)
-        NAME_(descend)(tree, 6, key, position);
+        NAME_(step)(tree, 6, key, position);
     if (deep && depth > 7 && MAX_DEPTH > 7)
-        NAME_(descend)(tree, 7, key, position);
-#ifdef GATHER
-    /* The last levels of a deeper tree, from the sorted thresholds in memory. */
-    for (int rest = depth - MAX_DEPTH; deep && rest > 0; rest--)
-        for (int u = 0; u < VECTORS; u++) {
-            const ELEMENT *middle = (const ELEMENT *)table->thresholds + (1 << (rest - 1)) - 1;
-            VEC threshold = GATHER(SHIFT_LEFT(position[u], rest), middle);
-            position[u] = STEP(position[u], BELOW(threshold, key[u]));
-        }
-#endif
+        NAME_(step)(tree, 7, key, position);
+    return nan;
+}
+
+/* GROUP elements. `deep` and `registers` (of the palette) are constants. */
+static INLINE MASK NAME_(group)(const ls_table *table, const VEC *tree, int deep,
+                                const VEC *palette, int registers, const ELEMENT *x, VEC first,
+                                char *labels, ELEMENT *values, int stream)
+{
+    VEC raw[VECTORS], position[VECTORS];
+    const MASK nan = NAME_(descend)(tree, table->tree_depth, deep, x, raw, position);
     if (registers)
         for (int u = 0; u < VECTORS; u++) {
             VEC value = NAME_(fetch)(palette, registers, position[u]);
@@ -144,7 +145,7 @@ static INLINE int NAME_(run)(const ls_table *table, int deep, int registers, con
 static int NAME_(search)(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
                          void *values)
 {
-    const int deep = table->depth > 5;
+    const int deep = table->tree_depth > 5;
     if (!values)
         return deep ? NAME_(run)(table, 1, 0, x, n, labels, NULL)
                     : NAME_(run)(table, 0, 0, x, n, labels, NULL);

@@ -1,8 +1,6 @@
-/* Ends a type of registers.inc.h and gathers.inc.h. */
+/* Ends a type of registers.inc.h and lines.inc.h. */
 #undef NAME
 #undef ELEMENT
 #undef KEY
 #undef BELOW
 #undef IS_NAN
-#undef KEYS
-#undef CELLS
