@@ -25,6 +25,7 @@ from strategies import (
 )
 
 import levelsnap as ls
+from levelsnap import nearest
 
 CALLS = {
     "labels": ls.labels,
@@ -984,3 +985,109 @@ def test_refused_nan_is_counted_before_labels_cover_it(out_dtype):
 def test_masked_itself_is_an_image():
     assert ls.labels(np.ma.masked, [0, 1]) is np.ma.masked
     assert ls.snap(np.ma.masked, [0, 1]) is np.ma.masked
+
+
+# The short way that small arrays take from the second call on
+
+
+@pytest.fixture
+def short_way(monkeypatch):
+    """A codebook, and a switch after which only the short way is there."""
+
+    def long_way(*_):
+        raise AssertionError("took the long way")
+
+    return ls.Codebook(LEVELS), lambda: monkeypatch.setattr(nearest, "_Call", long_way)
+
+
+@pytest.mark.parametrize("size", [1, 2, 16, 255, 256, 4096, 70_001])
+def test_second_call(short_way, dtype, size):
+    codebook, only = short_way
+    image = picture(dtype, size, LEVELS)
+    labels = reference.labels(image, LEVELS)
+    snapped = reference.decode(labels, LEVELS, dtype)
+    calls = [
+        (codebook.labels, labels.astype("u1"), None),
+        (codebook.labels, labels.astype("i4"), np.empty(size, "i4")),
+        (codebook.snap, snapped, None),
+        (codebook.snap, snapped, np.empty(size, dtype)),
+    ]
+    for warm in (True, False):
+        for call, expected, out in calls:
+            for threads in (None, 1, 3):
+                result = call(image, out=out, threads=threads)
+                assert out is None or result is out
+                assert_array_equal(result, expected, strict=True)
+        if warm and dtype.isnative:
+            only()
+    if dtype.isnative:
+        assert codebook.snap(image, out=image) is image
+        assert_array_equal(image, snapped)
+
+
+def test_second_call_snaps_nan(short_way):
+    codebook, only = short_way
+    image = with_nan(picture("f4", 50, LEVELS), 3, 49)
+    first = codebook.snap(image)
+    only()
+    assert codebook.snap(image).tobytes() == first.tobytes()
+    assert np.isnan(first[[3, 49]]).all()
+
+
+def test_second_call_still_checks():
+    codebook = ls.Codebook(LEVELS)
+    image, out = np.zeros((3, 4), "f4"), np.zeros((3, 4), "u1")
+    codebook.labels(image, out=out)
+    codebook.labels(image)
+    codebook.snap(image)
+    codebook.snap(image, out=image.copy())
+    bad = np.zeros((4, 3), "u1"), np.zeros(12, "u1"), np.frombuffer(bytes(12), "u1").reshape(3, 4)
+    for wrong in bad:
+        with pytest.raises(ValueError, match=r"shape|read-only"):
+            codebook.labels(image, out=wrong)
+    for threads in (0, True, 1.0):
+        with pytest.raises((TypeError, ValueError), match="threads"):
+            codebook.labels(image, threads=threads)
+    with pytest.raises(ValueError, match=r"1 NaN, the first at index \(2, 1\)"):
+        codebook.labels(with_nan(image, (2, 1)), out=out)
+    with pytest.raises(ValueError, match="NaN"):
+        codebook.snap(with_nan(image, (2, 1)), nan="raise")
+    assert codebook.labels(image.view(np.recarray)).shape == (3, 4)
+    masked = codebook.labels(np.ma.MaskedArray(image, image == 0))
+    assert masked.mask.all()
+    assert type(codebook.labels(np.float32(0))) is np.uint8
+    assert type(codebook.labels(np.zeros((), "f4"))) is np.uint8
+
+
+@pytest.mark.parametrize("layout", OUTS)
+def test_second_call_of_any_layout(layout):
+    shape = (6, 5, 4)
+    image = picture("f4", 120, LEVELS).reshape(shape)
+    codebook, expected = ls.Codebook(LEVELS), reference.labels(image, LEVELS)
+    for call, right in (
+        (codebook.labels, expected.astype("i4")),
+        (codebook.snap, reference.decode(expected, LEVELS, "f4")),
+    ):
+        call(image, out=np.empty_like(right))
+        call(image)
+        out = OUTS[layout](shape, right.dtype)
+        assert call(image, out=out) is out
+        assert_array_equal(out, right)
+        other = OUTS[layout](shape, "f4")
+        other[...] = image
+        assert_array_equal(call(other), right)
+
+
+@pytest.mark.parametrize("shift", [-40, -4, -1, 0, 1, 4, 40])
+def test_second_call_of_overlapping_arrays(shift):
+    codebook, original = ls.Codebook(LEVELS), picture("f4", 50, LEVELS)
+    labels = reference.labels(original, LEVELS)
+    snapped = reference.decode(labels, LEVELS, "f4")
+    for call, expected in ((codebook.labels, labels.astype("i4")), (codebook.snap, snapped)):
+        call(original, out=np.empty_like(expected))
+        memory = np.zeros(300, "u1")
+        image = np.ndarray(50, "f4", memory, max(-shift, 0))
+        image[:] = original
+        out = np.ndarray(50, expected.dtype, memory, max(shift, 0))
+        assert call(image, out=out) is out
+        assert_array_equal(out, expected)

@@ -44,6 +44,9 @@ cdef extern from "nearest.h" nogil:
     int ls_node_size(ls_isa isa, ls_type type)
     int ls_node_levels(ls_isa isa, ls_type type, int depth)
     ls_isa ls_best_isa()
+    Py_ssize_t ls_nearest(
+        const ls_table *table, const void *x, Py_ssize_t n, void *labels, void *values
+    )
 
 
 cdef extern from "blocks.h" nogil:

@@ -46,3 +46,6 @@ def nearest(
     stream: bool,
     threads: int,
 ) -> int: ...
+def nearest_plain(
+    table: Table, image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], snapped: bool
+) -> int: ...

@@ -1,6 +1,7 @@
 """The loop: blocks of an image, in parallel, through a C kernel (kernels/*.c)."""
 from cpython.buffer cimport (
-    PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+    PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release,
+    PyObject_GetBuffer
 )
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
@@ -191,3 +192,56 @@ def nearest(
                 with gil:
                     PyErr_CheckSignals()
     return nans
+
+
+# From this many elements on, other Python threads go on meanwhile.
+cdef enum:
+    RELEASE_FROM = 1 << 12
+
+
+def nearest_plain(Table table not None, image, result, bint snapped):
+    """The short way for small arrays: label, or snap, one plain array into another.
+
+    Both are given as NumPy holds them, in native byte order and of the table's dtypes. Returns
+    the number of NaN met, or -1, with nothing written, if this takes the long way: they are not
+    C-contiguous, aligned and of one shape, or overlap otherwise than values that lie on the image.
+    """
+    cdef Py_buffer x, r
+    cdef Py_ssize_t nans = -1
+    try:
+        PyObject_GetBuffer(image, &x, PyBUF_C_CONTIGUOUS)
+    except (BufferError, ValueError):
+        return -1
+    try:
+        PyObject_GetBuffer(result, &r, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    except (BufferError, ValueError):
+        PyBuffer_Release(&x)
+        return -1
+    if is_plain(&x, &r, snapped):
+        if x.len < RELEASE_FROM * x.itemsize:
+            nans = run_plain(&table.table, &x, &r, snapped)
+        else:
+            with nogil:
+                nans = run_plain(&table.table, &x, &r, snapped)
+    PyBuffer_Release(&r)
+    PyBuffer_Release(&x)
+    return nans
+
+
+cdef bint is_plain(const Py_buffer *x, const Py_buffer *r, bint snapped) noexcept nogil:
+    cdef int d
+    cdef size_t a = <size_t>x.buf, b = <size_t>r.buf
+    if x.ndim != r.ndim or a % x.itemsize or b % r.itemsize:
+        return False
+    for d in range(x.ndim):
+        if x.shape[d] != r.shape[d]:
+            return False
+    return a + x.len <= b or b + r.len <= a or (snapped and a == b and x.itemsize == r.itemsize)
+
+
+cdef Py_ssize_t run_plain(
+    const ls_table *table, const Py_buffer *x, const Py_buffer *r, bint snapped,
+) noexcept nogil:
+    return ls_nearest(
+        table, x.buf, x.len // x.itemsize, NULL if snapped else r.buf, r.buf if snapped else NULL
+    )

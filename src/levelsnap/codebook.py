@@ -48,11 +48,15 @@ class Codebook:
     arithmetic, the lower one at a tie; +inf gets K - 1 and -inf gets 0.
     """
 
-    __slots__ = ("__weakref__", "_centers", "_gap", "_tables", "_thresholds")
+    __slots__ = (
+        "__weakref__", "_centers", "_gap", "_label_dtype", "_plain_tables", "_tables", "_thresholds"
+    )  # fmt: skip
 
     _centers: NDArray[np.float64]
     _gap: float | None
+    _label_dtype: np.dtype  # the smallest that holds every label
     _tables: dict[tuple[Any, ...], Table]
+    _plain_tables: dict[tuple[Any, ...], Table]
     _thresholds: dict[np.dtype, NDArray[Any]]
 
     def __init__(self, centers: "ArrayLike | Codebook") -> None:
@@ -60,7 +64,9 @@ class Codebook:
             centers.centers if isinstance(centers, Codebook) else _check_centers(centers)
         )
         self._gap = None
+        self._label_dtype = np.min_scalar_type(len(self._centers) - 1)
         self._tables = {}
+        self._plain_tables = {}
         self._thresholds = {}
 
     @classmethod

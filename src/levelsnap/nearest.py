@@ -7,15 +7,19 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import codebook as _codebook
+from ._nearest import Table, nearest_plain
 from ._nearest import nearest as run_kernel
 from .dtypes import cast, check_dtype, integer_range, is_swapped, native
-from .threads import team
+from .threads import THREAD_FROM, team
 
 # Elements that NumPy's iterator takes at a time on the slow side roads.
 NDITER_BLOCK = 1 << 16
 
 # Results of at least this many elements do not stay in the caches, and are written past them.
 STREAM_FROM = 1 << 22
+
+# Images so small that one thread takes them whole.
+PLAIN_BELOW = 2 * THREAD_FROM
 
 # Effort spent on finding out whether two overlapping arrays share an element.
 _OVERLAP_WORK = 1 << 16
@@ -72,6 +76,10 @@ def labels(
         A dtype that is not accepted.
     """
     codebook = _codebook.as_codebook(centers)
+    if dtype is None and where is True and type(nan) is str and nan == "raise":
+        result = _plain(codebook, image, out, False, threads)
+        if result is not None:
+            return result
     nan_label = _check_nan_label(nan)
     call = _Call(codebook, image, where)
     call.take_labels(out, dtype)
@@ -122,6 +130,10 @@ def snap(
     exactly. A level that is rounded to float32 may lie nearer to its neighbour.
     """
     codebook = _codebook.as_codebook(centers)
+    if dtype is None and where is True and type(nan) is str and nan == "propagate":
+        result = _plain(codebook, image, out, True, threads)
+        if result is not None:
+            return result
     if not isinstance(nan, str) or nan not in ("propagate", "raise"):
         raise ValueError(f'nan must be "propagate" or "raise", given {nan!r}')
     call = _Call(codebook, image, where)
@@ -170,6 +182,32 @@ def labels_and_snap(
     return call.labels_result(), call.values_result()
 
 
+def _plain(
+    codebook: "_codebook.Codebook", image: Any, out: Any, snapped: bool, threads: Any
+) -> NDArray | None:
+    """The result of a call that needs no more than its kernel, else None.
+
+    The checks of `_Call` take longer than the kernel for a few thousand elements. A call that
+    passed them leaves its table under its dtypes, so that here only what may differ is checked.
+    """
+    if type(image) is not np.ndarray or not image.ndim:
+        return None
+    if threads is not None and not (type(threads) is int and threads > 0):
+        return None
+    if out is None:
+        dtype = image.dtype if snapped else codebook._label_dtype
+    elif type(out) is np.ndarray:
+        dtype = out.dtype
+    else:
+        return None
+    table = codebook._plain_tables.get((snapped, image.dtype, dtype, image.size.bit_length()))
+    if table is None:
+        return None
+    result = np.empty(image.shape, dtype) if out is None else out
+    nans = nearest_plain(table, image, result, snapped)
+    return result if nans == 0 or (nans > 0 and snapped) else None
+
+
 class _Call:
     """One call on its way: what is asked, what was checked, what was allocated."""
 
@@ -190,7 +228,7 @@ class _Call:
             self.labels = _check_out(out, self.image, dtype)
             _check_label_dtype(self.labels.dtype, highest)
             return
-        chosen = np.min_scalar_type(highest) if dtype is None else np.dtype(dtype)
+        chosen = self.codebook._label_dtype if dtype is None else np.dtype(dtype)
         _check_label_dtype(chosen, highest)
         make = np.empty_like if self.where is None else np.zeros_like
         self.labels = make(self.image, dtype=chosen, order="K", subok=False)
@@ -218,7 +256,7 @@ class _Call:
         image = self.image
         table = self.codebook._table(
             native(image.dtype),
-            np.min_scalar_type(self.codebook.k - 1) if labels is None else native(labels.dtype),
+            self.codebook._label_dtype if labels is None else native(labels.dtype),
             None if values is None else native(values.dtype),
             image.size,
         )
@@ -246,6 +284,22 @@ class _Call:
             _cast_skipped(image, self.where, values)
         if kernel(labels, values, keep) and refuse_nan:
             self._raise_nan(nan_label is None, remedy)
+        self._remember(table)
+
+    def _remember(self, table: Table) -> None:
+        """Leave the table for `_plain`, if its short way serves such a call."""
+        image, snapped = self.image, self.labels is None
+        result = self.values if snapped else self.labels
+        if (
+            image.size < PLAIN_BELOW
+            and self.where is None
+            and (self.labels is None or self.values is None)
+            and image.dtype.isnative
+            and result.dtype.isnative
+            and (not snapped or result.dtype == image.dtype)
+        ):
+            key = snapped, image.dtype, result.dtype, image.size.bit_length()
+            self.codebook._plain_tables[key] = table
 
     def labels_result(self) -> Any:
         return self._result(self.labels, self.label_out)
