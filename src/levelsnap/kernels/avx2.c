@@ -26,13 +26,11 @@ LS_TARGET_BEGIN("avx2,bmi2")
 #define PERMUTE2(r, i, s) BLEND(BIT_SET(i, LANES), PERMUTE(r, i), PERMUTE(s, i))
 #define ADD(a, b) _mm256_add_epi32(a, b)
 #define STEP(i, m) _mm256_sub_epi32(ADD(i, i), m)
-/* As an integer, for the address may lie beyond the array. */
-#define PREFETCH(p) _mm_prefetch((const char *)((uintptr_t)(p) + AHEAD), _MM_HINT_T0)
+#define PREFETCH(p) LS_PREFETCH((uintptr_t)(p) + AHEAD)
 #define NO_NAN ZERO
 #define NAN_OR(a, b) _mm256_or_si256(a, b)
 #define ANY_NAN(m) (_mm256_movemask_epi8(m) != 0)
 #define KEEP_NAN(m, x, v) BLEND(m, v, x)
-#define STREAM_END _mm_sfence()
 #define SAME(v) (v)
 #define NEVER(v) ZERO
 #define PS(v) _mm256_castsi256_ps(v)
@@ -268,6 +266,22 @@ int ls_bytes_avx2(const ls_table *table, const void *x_, ptrdiff_t n, void *labe
         x += count;
     }
     return 0;
+}
+
+void ls_reverse_bytes_avx2(void *to_, const void *from_, ptrdiff_t n, int size)
+{
+    uint8_t order[32];
+    for (int i = 0; i < 32; i++) /* of each half of a register */
+        order[i] = (uint8_t)((i / size * size + size - 1 - i % size) % 16);
+    const __m256i shuffle = LOADV(order);
+    const ptrdiff_t bytes = n * size, whole = bytes / 32 * 32;
+    char *to = to_;
+    const char *from = from_;
+    for (ptrdiff_t i = 0; i < whole; i += 32) {
+        PREFETCH(from + i);
+        _mm256_storeu_si256((void *)(to + i), _mm256_shuffle_epi8(LOADV(from + i), shuffle));
+    }
+    ls_reverse_bytes(to + whole, from + whole, (bytes - whole) / size, size);
 }
 
 LS_TARGET_END

@@ -18,9 +18,7 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")
 #define LOADU LOADV
 #define STOREU(p, v) _mm512_storeu_si512(p, v)
 #define STREAM(p, v) _mm512_stream_si512((void *)(p), v)
-#define STREAM_END _mm_sfence()
-/* As an integer, for the address may lie beyond the array. */
-#define PREFETCH(p) _mm_prefetch((const char *)((uintptr_t)(p) + AHEAD), _MM_HINT_T0)
+#define PREFETCH(p) LS_PREFETCH((uintptr_t)(p) + AHEAD)
 #define NO_NAN 0
 #define NAN_OR(a, b) ((MASK)((a) | (b)))
 #define ANY_NAN(m) ((m) != 0)
@@ -265,6 +263,46 @@ static INLINE __m512i float16_key(__m512i bits)
 #include "type_undef.h"
 
 #include "lanes_undef.h"
+
+/* Masks of as many elements as a register holds. */
+static INLINE __mmask64 rest_mask(ptrdiff_t rest)
+{
+    return rest < 64 ? (1ull << rest) - 1 : ~0ull;
+}
+
+void ls_put_where_avx512(void *to_, ptrdiff_t stride, const void *from_, const uint8_t *where,
+                         ptrdiff_t n, int size)
+{
+    char *to = to_;
+    const char *from = from_;
+    if (stride != size) {
+        ls_put_where_portable(to, stride, from, where, n, size);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i += 64) {
+        const __m512i some = _mm512_maskz_loadu_epi8(rest_mask(n - i), where + i);
+        const __mmask64 asked = _mm512_test_epi8_mask(some, some);
+        for (int u = 0; u < size; u++) {
+            const ptrdiff_t at = i * size + 64 * u;
+            const int shift = 64 / size * u;
+            if (size == 1)
+                _mm512_mask_storeu_epi8(to + at, asked,
+                                        _mm512_maskz_loadu_epi8(asked, from + at));
+            else if (size == 2)
+                _mm512_mask_storeu_epi16(
+                    to + at, (__mmask32)(asked >> shift),
+                    _mm512_maskz_loadu_epi16((__mmask32)(asked >> shift), from + at));
+            else if (size == 4)
+                _mm512_mask_storeu_epi32(
+                    to + at, (__mmask16)(asked >> shift),
+                    _mm512_maskz_loadu_epi32((__mmask16)(asked >> shift), from + at));
+            else
+                _mm512_mask_storeu_epi64(
+                    to + at, (__mmask8)(asked >> shift),
+                    _mm512_maskz_loadu_epi64((__mmask8)(asked >> shift), from + at));
+        }
+    }
+}
 
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
     [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0},

@@ -1,4 +1,6 @@
 #include "blocks.h"
+#include "kernels.h"
+#include "target.h"
 
 #include <string.h>
 
@@ -70,6 +72,18 @@ static int is_direct(const ls_job *job, const ls_operand *operand)
         && operand->strides[job->ndim - 1] == operand->size;
 }
 
+/* Long rows are taken one at a time, so that they can be used in place. */
+static int rows_are_long(const ls_job *job)
+{
+    return job->ndim == 1 || job->shape[job->ndim - 1] >= SHORT_ROW;
+}
+
+/* Whether rows of an operand, if there is one, are used where they are. */
+static int in_place(const ls_operand *operand)
+{
+    return !operand->data || operand->direct;
+}
+
 void ls_plan(ls_job *job)
 {
     job->size = 1;
@@ -95,6 +109,11 @@ void ls_plan(ls_job *job)
     for (int k = 0; k < LS_OPERANDS; k++)
         if (job->operand[k].data)
             job->operand[k].direct = is_direct(job, &job->operand[k]);
+    if (!job->table.reverse) /* a job without a kernel's table */
+        job->table.reverse = ls_reverse_bytes;
+    /* What a kernel leaves in a scratch is read at once. */
+    job->table.stream = job->table.stream && rows_are_long(job) && !job->operand[LS_WHERE].data
+                     && in_place(&job->operand[LS_LABELS]) && in_place(&job->operand[LS_VALUES]);
 }
 
 static cursor cursor_at(const ls_job *job, ptrdiff_t start)
@@ -128,12 +147,6 @@ static void advance(cursor *at, ptrdiff_t count)
     }
 }
 
-/* Long rows are taken one at a time, so that they can be used in place. */
-static int rows_are_long(const ls_job *job)
-{
-    return job->ndim == 1 || job->shape[job->ndim - 1] >= SHORT_ROW;
-}
-
 static char *address(const cursor *at, const ls_operand *operand)
 {
     char *p = operand->data;
@@ -142,97 +155,98 @@ static char *address(const cursor *at, const ls_operand *operand)
     return p;
 }
 
-static uint8_t swap8(uint8_t v)
-{
-    return v;
-}
-
-static uint16_t swap16(uint16_t v)
-{
-    return (uint16_t)(v << 8 | v >> 8);
-}
-
-static uint32_t swap32(uint32_t v)
-{
-    return (uint32_t)swap16((uint16_t)v) << 16 | swap16((uint16_t)(v >> 16));
-}
-
-static uint64_t swap64(uint64_t v)
-{
-    return (uint64_t)swap32((uint32_t)v) << 32 | swap32((uint32_t)(v >> 32));
-}
-
-/* Strided elements of BITS bits; memcpy because they may be misaligned. Where `where` is given,
- * only the elements it names are written. */
-#define DEFINE_COPY(BITS)                                                                         \
-    static void copy##BITS(char *to, ptrdiff_t to_stride, const char *from,                       \
-                           ptrdiff_t from_stride, const uint8_t *where, ptrdiff_t n, int swapped) \
+/* Elements of BITS bits at a distance of `stride` bytes; memcpy because they may be misaligned. */
+#define DEFINE_COPIES(BITS)                                                                       \
+    static void read##BITS(char *to, const char *from, ptrdiff_t stride, ptrdiff_t n)             \
     {                                                                                             \
-        for (ptrdiff_t i = 0; i < n; i++) {                                                       \
-            uint##BITS##_t v;                                                                     \
-            memcpy(&v, from + i * from_stride, sizeof v);                                         \
-            v = swapped ? swap##BITS(v) : v;                                                      \
-            if (!where || where[i])                                                               \
-                memcpy(to + i * to_stride, &v, sizeof v);                                         \
-        }                                                                                         \
+        for (ptrdiff_t i = 0; i < n; i++)                                                         \
+            memcpy(to + i * (BITS / 8), from + i * stride, BITS / 8);                             \
+    }                                                                                             \
+    static void write##BITS(char *to, ptrdiff_t stride, const char *from, ptrdiff_t n)            \
+    {                                                                                             \
+        for (ptrdiff_t i = 0; i < n; i++)                                                         \
+            memcpy(to + i * stride, from + i * (BITS / 8), BITS / 8);                             \
     }
 
-DEFINE_COPY(8)
-DEFINE_COPY(16)
-DEFINE_COPY(32)
-DEFINE_COPY(64)
+DEFINE_COPIES(8)
+DEFINE_COPIES(16)
+DEFINE_COPIES(32)
+DEFINE_COPIES(64)
 
-static void copy(char *to, ptrdiff_t to_stride, const char *from, ptrdiff_t from_stride,
-                 const uint8_t *where, ptrdiff_t n, int size, int swapped)
+#define BY_SIZE(size, call8, call16, call32, call64)                                              \
+    switch (size) {                                                                               \
+    case 1: call8; break;                                                                         \
+    case 2: call16; break;                                                                        \
+    case 4: call32; break;                                                                        \
+    default: call64;                                                                              \
+    }
+
+static void copy_cursor(cursor *to, const cursor *from)
 {
-    if (!where && !swapped && to_stride == size && from_stride == size)
-        memcpy(to, from, (size_t)(n * size));
-    else
-        switch (size) {
-        case 1: copy8(to, to_stride, from, from_stride, where, n, 0); break;
-        case 2: copy16(to, to_stride, from, from_stride, where, n, swapped); break;
-        case 4: copy32(to, to_stride, from, from_stride, where, n, swapped); break;
-        default: copy64(to, to_stride, from, from_stride, where, n, swapped);
-        }
+    to->job = from->job;
+    memcpy(to->index, from->index, (size_t)from->job->ndim * sizeof *to->index);
 }
 
 /* `count` elements from the cursor on, over as many rows as it takes. */
-static void gather(cursor at, const ls_operand *operand, ptrdiff_t count, void *to_)
+static void gather(const cursor *start, const ls_operand *operand, ptrdiff_t count, void *to_)
 {
+    const ls_job *job = start->job;
+    const int size = operand->size, swapped = operand->swapped;
+    const ptrdiff_t stride = operand->strides[job->ndim - 1];
     char *to = to_;
-    ptrdiff_t stride = operand->strides[at.job->ndim - 1];
+    cursor at;
+    copy_cursor(&at, start);
     while (count > 0) {
-        ptrdiff_t n = smaller(count, left_in_row(&at));
-        copy(to, operand->size, address(&at, operand), stride, NULL, n, operand->size,
-             operand->swapped);
-        to += n * operand->size;
+        const ptrdiff_t n = smaller(count, left_in_row(&at));
+        const char *from = address(&at, operand);
+        if (stride != size)
+            BY_SIZE(size, read8(to, from, stride, n), read16(to, from, stride, n),
+                    read32(to, from, stride, n), read64(to, from, stride, n))
+        else if (!swapped)
+            memcpy(to, from, (size_t)(n * size));
+        if (swapped)
+            job->table.reverse(to, stride != size ? to : from, n, size);
+        to += n * size;
         count -= n;
         advance(&at, n);
     }
 }
 
-static void scatter(cursor at, const ls_operand *operand, ptrdiff_t count, const void *from_,
+/* The reverse of gather, of the elements that `where` names if it is given. Leaves `from_` in the
+ * operand's byte order. */
+static void scatter(const cursor *start, const ls_operand *operand, ptrdiff_t count, void *from_,
                     const uint8_t *where)
 {
+    const int size = operand->size;
+    const ptrdiff_t stride = operand->strides[start->job->ndim - 1];
     const char *from = from_;
-    ptrdiff_t stride = operand->strides[at.job->ndim - 1];
+    cursor at;
+    if (operand->swapped)
+        start->job->table.reverse(from_, from_, count, size);
+    copy_cursor(&at, start);
     while (count > 0) {
-        ptrdiff_t n = smaller(count, left_in_row(&at));
-        copy(address(&at, operand), stride, from, operand->size, where, n, operand->size,
-             operand->swapped);
-        from += n * operand->size;
-        where = where ? where + n : NULL;
+        const ptrdiff_t n = smaller(count, left_in_row(&at));
+        char *to = address(&at, operand);
+        if (where) {
+            start->job->table.put_where(to, stride, from, where, n, size);
+            where += n;
+        } else if (stride == size)
+            memcpy(to, from, (size_t)(n * size));
+        else
+            BY_SIZE(size, write8(to, stride, from, n), write16(to, stride, from, n),
+                    write32(to, stride, from, n), write64(to, stride, from, n))
+        from += n * size;
         count -= n;
         advance(&at, n);
     }
 }
 
 /* The run of an operand as contiguous memory: in place where it can be, else the scratch. */
-static void *contiguous(const cursor *at, const ls_operand *operand, int in_place, void *scratch)
+static void *contiguous(const cursor *at, const ls_operand *operand, int by_row, void *scratch)
 {
     if (!operand->data)
         return NULL;
-    return in_place && operand->direct ? (void *)address(at, operand) : scratch;
+    return by_row && operand->direct ? (void *)address(at, operand) : scratch;
 }
 
 static ptrdiff_t count_true(const uint8_t *where, ptrdiff_t n)
@@ -249,18 +263,17 @@ static ptrdiff_t run_some(const ls_job *job, const cursor *at, const void *x,
                           void *value_scratch)
 {
     const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
-    ptrdiff_t nans = ls_nearest(&job->table, x, n, labels->data ? label_scratch : NULL,
-                                values->data ? value_scratch : NULL);
+    const ptrdiff_t nans = ls_nearest(&job->table, x, n, labels->data ? label_scratch : NULL,
+                                      values->data ? value_scratch : NULL);
     if (labels->data)
-        scatter(*at, labels, n, label_scratch, where);
+        scatter(at, labels, n, label_scratch, where);
     if (values->data && job->keep) {
-        uint8_t skipped[BLOCK];
-        for (ptrdiff_t i = 0; i < n; i++)
-            skipped[i] = !where[i];
-        copy(value_scratch, values->size, x, values->size, skipped, n, values->size, 0);
-        scatter(*at, values, n, value_scratch, NULL);
+        uint64_t kept[BLOCK];
+        memcpy(kept, x, (size_t)(n * values->size));
+        job->table.put_where(kept, values->size, value_scratch, where, n, values->size);
+        scatter(at, values, n, kept, NULL);
     } else if (values->data)
-        scatter(*at, values, n, value_scratch, where);
+        scatter(at, values, n, value_scratch, where);
     return nans ? ls_count_nan(job->table.type, x, where, n) : 0;
 }
 
@@ -272,8 +285,8 @@ ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
     uint8_t where[BLOCK];
     cursor at = cursor_at(job, start);
     const int by_row = rows_are_long(job);
-    const int whole = by_row && !mask->data && image->direct
-        && (!labels->data || labels->direct) && (!values->data || values->direct);
+    const int whole = by_row && !mask->data && in_place(image) && in_place(labels)
+                   && in_place(values);
     ptrdiff_t nans = 0;
     while (count > 0) {
         ptrdiff_t n = by_row ? smaller(count, left_in_row(&at)) : count;
@@ -281,13 +294,13 @@ ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
             n = smaller(n, BLOCK);
         ptrdiff_t asked = n;
         if (mask->data) {
-            gather(at, mask, n, where);
+            gather(&at, mask, n, where);
             asked = count_true(where, n);
         }
         if (asked || job->keep) {
             const void *x = contiguous(&at, image, by_row, x_scratch);
             if (x == x_scratch)
-                gather(at, image, n, x_scratch);
+                gather(&at, image, n, x_scratch);
             if (asked < n)
                 nans += run_some(job, &at, x, where, n, label_scratch, value_scratch);
             else {
@@ -295,14 +308,16 @@ ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
                 void *v = contiguous(&at, values, by_row, value_scratch);
                 nans += ls_nearest(&job->table, x, n, l, v);
                 if (l == label_scratch)
-                    scatter(at, labels, n, l, NULL);
+                    scatter(&at, labels, n, l, NULL);
                 if (v == value_scratch)
-                    scatter(at, values, n, v, NULL);
+                    scatter(&at, values, n, v, NULL);
             }
         }
         count -= n;
         advance(&at, n);
     }
+    if (job->table.stream)
+        ls_end_streaming();
     return nans;
 }
 
@@ -314,9 +329,9 @@ void ls_count_patterns(const ls_job *job, ptrdiff_t start, ptrdiff_t count, uint
     cursor at = cursor_at(job, start);
     while (count > 0) {
         ptrdiff_t n = smaller(count, BLOCK);
-        gather(at, image, n, x);
+        gather(&at, image, n, x);
         if (mask->data)
-            gather(at, mask, n, where);
+            gather(&at, mask, n, where);
         else
             memset(where, 1, (size_t)n);
         for (ptrdiff_t i = 0; i < n; i++)

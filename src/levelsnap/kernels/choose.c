@@ -3,6 +3,12 @@
 #include "target.h"
 
 #include <string.h>
+#ifdef LS_X86
+#include <immintrin.h>
+#endif
+#ifdef _MSC_VER
+#include <intrin.h>
+#endif
 
 /* A threshold as a lane of a register: 16-bit ones may be searched in 32-bit lanes. */
 static void copy_lane(char *to, int lane_size, const char *threshold, ls_type type)
@@ -115,6 +121,14 @@ void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
 {
     table->element_size = ls_element_size[table->type];
     table->fused = 0;
+    table->reverse = ls_reverse_bytes;
+    table->put_where = ls_put_where_portable;
+#ifdef LS_X86
+    if (isa >= LS_AVX2)
+        table->reverse = ls_reverse_bytes_avx2;
+    if (isa == LS_AVX512)
+        table->put_where = ls_put_where_avx512;
+#endif
     if (method == LS_PATTERNS) {
         table->kernel = pattern_kernel(table, isa);
         table->fused = 1;
@@ -133,8 +147,14 @@ void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
         table->kernel = (method == LS_COUNT ? ls_count : ls_search)[table->type];
 }
 
+void ls_end_streaming(void)
+{
+#ifdef LS_X86
+    _mm_sfence();
+#endif
+}
+
 #if defined(LS_X86) && defined(_MSC_VER)
-#include <intrin.h>
 
 static int has(int leaf, int word, int bit)
 {

@@ -41,6 +41,12 @@ extern const ls_tree_kernels ls_trees_avx2[LS_TYPES], ls_trees_avx512[LS_TYPES];
 ls_kernel ls_bytes_avx2, ls_bytes_vbmi;
 int ls_has_vbmi(void);
 
+ls_reverse ls_reverse_bytes, ls_reverse_bytes_avx2;
+ls_put_where ls_put_where_portable, ls_put_where_avx512;
+
+/* Orders what was written past the caches before what this thread writes from now on. */
+void ls_end_streaming(void);
+
 /* Labels from uint32 to their own size. */
 void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
 

@@ -1,4 +1,4 @@
-/* Which kernel serves a table, and the portable parts: look-ups by bit pattern and by label. */
+/* The portable parts: look-ups by bit pattern and by label, reversal of bytes. */
 #include "kernels.h"
 #include "elements.h"
 
@@ -52,6 +52,85 @@ static ptrdiff_t put_nan(const ls_table *table, const void *x, ptrdiff_t n, void
             put(values, i, table->value_size, table->nan_value);
     }
     return count;
+}
+
+static uint16_t swap16(uint16_t v)
+{
+    return (uint16_t)(v << 8 | v >> 8);
+}
+
+static uint32_t swap32(uint32_t v)
+{
+    return (uint32_t)swap16((uint16_t)v) << 16 | swap16((uint16_t)(v >> 16));
+}
+
+static uint64_t swap64(uint64_t v)
+{
+    return (uint64_t)swap32((uint32_t)v) << 32 | swap32((uint32_t)(v >> 32));
+}
+
+#define DEFINE_SWAP(BITS)                                                                         \
+    static void reverse##BITS(char *to, const char *from, ptrdiff_t n)                            \
+    {                                                                                             \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                       \
+            uint##BITS##_t v;                                                                     \
+            memcpy(&v, from + i * (BITS / 8), sizeof v);                                          \
+            v = swap##BITS(v);                                                                    \
+            memcpy(to + i * (BITS / 8), &v, sizeof v);                                            \
+        }                                                                                         \
+    }
+
+DEFINE_SWAP(16)
+DEFINE_SWAP(32)
+DEFINE_SWAP(64)
+
+void ls_reverse_bytes(void *to, const void *from, ptrdiff_t n, int size)
+{
+    switch (size) {
+    case 1: memmove(to, from, (size_t)n); break;
+    case 2: reverse16(to, from, n); break;
+    case 4: reverse32(to, from, n); break;
+    default: reverse64(to, from, n);
+    }
+}
+
+#define DEFINE_PUT(BITS)                                                                    \
+    static void put##BITS(char *to, ptrdiff_t stride, const char *from,                           \
+                                const uint8_t *index, ptrdiff_t n)                                \
+    {                                                                                             \
+        for (ptrdiff_t i = 0; i < n; i++)                                                         \
+            memcpy(to + index[i] * stride, from + index[i] * (BITS / 8), BITS / 8);               \
+    }
+
+DEFINE_PUT(8)
+DEFINE_PUT(16)
+DEFINE_PUT(32)
+DEFINE_PUT(64)
+
+/* Indices first: on random `where` a branch for each element would mostly be mispredicted. */
+void ls_put_where_portable(void *to_, ptrdiff_t stride, const void *from_, const uint8_t *where,
+                           ptrdiff_t n, int size)
+{
+    char *to = to_;
+    const char *from = from_;
+    for (ptrdiff_t count; n > 0; n -= count) {
+        uint8_t index[256];
+        ptrdiff_t asked = 0;
+        count = n < 256 ? n : 256;
+        for (ptrdiff_t i = 0; i < count; i++) {
+            index[asked] = (uint8_t)i;
+            asked += where[i] != 0;
+        }
+        switch (size) {
+        case 1: put8(to, stride, from, index, asked); break;
+        case 2: put16(to, stride, from, index, asked); break;
+        case 4: put32(to, stride, from, index, asked); break;
+        default: put64(to, stride, from, index, asked);
+        }
+        to += count * stride;
+        from += count * size;
+        where += count;
+    }
 }
 
 #define DEFINE_LOOKUP(INDEX, ENTRY)                                                               \

@@ -33,6 +33,14 @@ typedef struct ls_table ls_table;
 typedef int ls_kernel(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
                       void *values);
 
+/* Copies elements with the bytes of each reversed; `to` may be `from`. */
+typedef void ls_reverse(void *to, const void *from, ptrdiff_t n, int size);
+
+/* Copies those of n contiguous elements that `where` names to places `stride` bytes apart. Nothing
+ * else is written to, not even with what is there: it may be another thread's. */
+typedef void ls_put_where(void *to, ptrdiff_t stride, const void *from, const uint8_t *where,
+                          ptrdiff_t n, int size);
+
 /* How elements map to cells, and how many thresholds lie below each cell; see grid.inc.h. */
 typedef struct {
     double low, scale;     /* floats, scale > 0: cell = (x - low) * scale */
@@ -63,8 +71,11 @@ struct ls_table {
     uint64_t nan_label;
     uint64_t nan_value;         /* NaN of the values' type */
     int keep_nan;               /* values have the image's type: NaN keeps its payload */
-    int stream;                 /* results are too many for the caches: write past them */
+    int stream;                 /* results are too many for the caches: write past them; who sets
+                                   it ends with ls_end_streaming */
     ls_kernel *kernel;
+    ls_reverse *reverse;        /* the instruction set's */
+    ls_put_where *put_where;
     int fused;                  /* the kernel writes values too; else they are looked up */
     int tree_depth;             /* levels of the tree that registers hold, for registers.inc.h */
     char tree[1280];            /* its thresholds by level */

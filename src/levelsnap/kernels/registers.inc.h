@@ -137,8 +137,6 @@ static INLINE int NAME_(run)(const ls_table *table, int deep, int registers, con
         if (registers)
             values += count;
     }
-    if (stream)
-        STREAM_END;
     return ANY_NAN(nan);
 }
 

@@ -3,8 +3,13 @@
 #ifndef LEVELSNAP_TARGET_H
 #define LEVELSNAP_TARGET_H
 
+#include <stdint.h>
+
 #if defined(__x86_64__) || defined(_M_X64)
 #define LS_X86 1
+#endif
+#if defined(LS_X86) && defined(_MSC_VER)
+#include <intrin.h>
 #endif
 
 #define LS_PRAGMA(text) _Pragma(#text)
@@ -18,6 +23,15 @@
 #else
 #define LS_TARGET_BEGIN(features)
 #define LS_TARGET_END
+#endif
+
+/* As an integer, for the address may lie beyond the array. */
+#if defined(__GNUC__)
+#define LS_PREFETCH(p) __builtin_prefetch((const char *)(uintptr_t)(p))
+#elif defined(LS_X86)
+#define LS_PREFETCH(p) _mm_prefetch((const char *)(uintptr_t)(p), _MM_HINT_T0)
+#else
+#define LS_PREFETCH(p) ((void)(p))
 #endif
 
 /* Constant arguments must reach the loops they choose. */
