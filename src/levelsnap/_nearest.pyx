@@ -87,8 +87,8 @@ cdef class Table:
         The instruction set, the way to find labels and the image's element type: ls_isa,
         ls_method and ls_type of kernels/nearest.h.
     thresholds : contiguous buffer
-        Ascending, of that type (float16: as ordered int16 keys): at least ``2**depth - 1``,
-        padded with the type's largest value; for LS_NODES, as `tables.py` lays them out.
+        Ascending, of that type (float16: as ordered int16 keys), padded with the type's largest
+        value: as many as ls_table of kernels/nearest.h says.
     depth : int
         Steps of a search.
     k : int

@@ -69,7 +69,7 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
         return Method.PATTERNS
     if size >= NODES_FROM and depth <= MAX_NODES_DEPTH and (lanes >= 8 or (lanes and 4 < k <= 64)):
         return Method.NODES
-    if dtype.itemsize == 4 and k <= 12:
+    if dtype.itemsize == 4 and k <= 16:
         return Method.COUNT
     if dtype.itemsize >= 4 and 16 < k <= 1 << 16 and size >= _grid_from(k):
         return Method.GRID
@@ -111,7 +111,8 @@ def make_table(
         # In a cell the search may look at this many thresholds beyond the first.
         thresholds = _padded(thresholds, len(thresholds) + 2 * grid.half)
     else:
-        thresholds = _padded(thresholds, (1 << depth) - 1)
+        # One more than a search looks at: counting takes four at a time.
+        thresholds = _padded(thresholds, max(1 << depth, 4))
     options = {"keep_nan": value_dtype == dtype}
     if value_dtype is not None:
         options["nan_value"] = nan_bits(value_dtype)

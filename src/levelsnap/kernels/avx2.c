@@ -21,8 +21,9 @@ LS_TARGET_BEGIN("avx2,bmi2")
 #define SPREAD(i) _mm256_set1_epi32((int)(i))
 #define LOADV(p) _mm256_loadu_si256((const void *)(p))
 #define PERMUTE(r, i) _mm256_permutevar8x32_epi32(r, i)
-#define BLEND(m, no, yes) _mm256_blendv_epi8(no, yes, m)
-#define BIT_SET(v, bit) _mm256_cmpgt_epi32(_mm256_and_si256(v, SPREAD(bit)), ZERO)
+/* By the sign of each lane of m; the bit asked for, 8 to 32, becomes that. */
+#define BLEND(m, no, yes) _mm256_castps_si256(_mm256_blendv_ps(PS(no), PS(yes), PS(m)))
+#define BIT_SET(v, bit) _mm256_slli_epi32(v, (bit) == 8 ? 28 : (bit) == 16 ? 27 : 26)
 #define PERMUTE2(r, i, s) BLEND(BIT_SET(i, LANES), PERMUTE(r, i), PERMUTE(s, i))
 #define ADD(a, b) _mm256_add_epi32(a, b)
 #define STEP(i, m) _mm256_sub_epi32(ADD(i, i), m)
@@ -222,29 +223,40 @@ const ls_tree_kernels ls_trees_avx2[LS_TYPES] = {
     [LS_FLOAT64] = {NULL, 0, 0, 0, 0, nodes_float64, 0},
 };
 
-/* Look-up in a table of 256 bytes: one shuffle for each high nibble, chosen bit by bit. */
-static INLINE __m256i look_up(const __m128i *table, __m256i x)
+/* Look-up in a table of 256 bytes: one shuffle for each high nibble; of two, then of two pairs and
+ * so on, one is chosen by a bit of the nibble. */
+static INLINE __m256i look_up1(const __m128i *table, __m256i low, const __m256i *chosen)
 {
-    const __m256i low = _mm256_and_si256(x, _mm256_set1_epi8(0x0f));
-    __m256i r[16];
-    for (int high = 0; high < 16; high++)
-        r[high] = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table[high]), low);
-    for (int bit = 4; bit < 8; bit++) {
-        /* blendv looks at the top bit of each byte. */
-        const __m256i chosen = _mm256_slli_epi16(x, 7 - bit);
-        for (int i = 0; i < 128 >> bit; i++)
-            r[i] = _mm256_blendv_epi8(r[2 * i], r[2 * i + 1], chosen);
-    }
-    return r[0];
+    (void)chosen;
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(*table), low);
 }
+
+#define DEFINE_LOOK_UP(TABLES, HALF, BIT)                                                         \
+    static INLINE __m256i look_up##TABLES(const __m128i *table, __m256i low,                      \
+                                          const __m256i *chosen)                                  \
+    {                                                                                             \
+        return _mm256_blendv_epi8(look_up##HALF(table, low, chosen),                              \
+                                  look_up##HALF(table + HALF, low, chosen), chosen[BIT]);         \
+    }
+
+DEFINE_LOOK_UP(2, 1, 0)
+DEFINE_LOOK_UP(4, 2, 1)
+DEFINE_LOOK_UP(8, 4, 2)
+DEFINE_LOOK_UP(16, 8, 3)
 
 static INLINE void look_up_run(const void *table_, const uint8_t *x, ptrdiff_t n, uint8_t *out)
 {
     __m128i table[16];
     memcpy(table, table_, sizeof table);
     ptrdiff_t i = 0;
-    for (; i + 32 <= n; i += 32)
-        _mm256_storeu_si256((void *)(out + i), look_up(table, LOADV(x + i)));
+    for (; i + 32 <= n; i += 32) {
+        const __m256i some = LOADV(x + i);
+        const __m256i low = _mm256_and_si256(some, _mm256_set1_epi8(0x0f));
+        __m256i chosen[4]; /* blendv looks at the top bit of each byte */
+        for (int bit = 0; bit < 4; bit++)
+            chosen[bit] = _mm256_slli_epi16(some, 3 - bit);
+        _mm256_storeu_si256((void *)(out + i), look_up16(table, low, chosen));
+    }
     for (; i < n; i++)
         out[i] = ((const uint8_t *)table_)[x[i]];
 }

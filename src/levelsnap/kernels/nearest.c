@@ -140,7 +140,14 @@ void ls_put_where_portable(void *to_, ptrdiff_t stride, const void *from_, const
         const uint##ENTRY##_t *table = table_;                                                    \
         const uint##INDEX##_t *index = index_;                                                    \
         uint##ENTRY##_t *out = out_;                                                              \
-        for (ptrdiff_t i = 0; i < n; i++)                                                         \
+        ptrdiff_t i = 0;                                                                          \
+        for (; i + 4 <= n; i += 4) {                                                              \
+            out[i] = table[index[i]];                                                             \
+            out[i + 1] = table[index[i + 1]];                                                     \
+            out[i + 2] = table[index[i + 2]];                                                     \
+            out[i + 3] = table[index[i + 3]];                                                     \
+        }                                                                                         \
+        for (; i < n; i++)                                                                        \
             out[i] = table[index[i]];                                                             \
     }
 

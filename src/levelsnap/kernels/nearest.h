@@ -61,9 +61,10 @@ struct ls_table {
     int element_size;
     int label_size;
     int value_size;
-    int depth;                  /* thresholds holds 2^depth - 1 entries, padded with the type's */
-    const void *thresholds;     /* largest value, which is below nothing (float16: ordered keys); for
-                                   LS_NODES, 2^depth entries, then those of the levels above */
+    int depth;                  /* thresholds holds 2^depth entries and at least 4, padded with the */
+    const void *thresholds;     /* type's largest value, which is below nothing (float16: ordered
+                                   keys); LS_NODES: then those of the levels above; LS_GRID: enough
+                                   for the steps of a cell */
     uint32_t k;
     uint32_t first;             /* label of an element that no threshold is below */
     const void *pattern_labels; /* label of each bit pattern (8- and 16-bit types) or NULL */

@@ -48,8 +48,8 @@ static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, voi
     return nan;
 }
 
-/* Few thresholds: count those below, one after the other, for a tile of elements at a time; the
- * compiler makes vectors of it. */
+/* Few thresholds: count those below, four after four, for a tile of elements at a time; the compiler
+ * makes vectors of it. The thresholds are padded to a multiple of four. */
 static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
                         void *values)
 {
@@ -69,10 +69,13 @@ static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void
             nan |= IS_NAN(x[i]);
             found[i] = (COUNTER)table->first;
         }
-        for (int t = 0; t < thresholds_there; t++) {
-            const KEY threshold = thresholds[t];
-            for (ptrdiff_t i = 0; i < count; i++)
-                found[i] += threshold < key[i];
+        for (int t = 0; t < thresholds_there; t += 4) {
+            const KEY a = thresholds[t], b = thresholds[t + 1];
+            const KEY c = thresholds[t + 2], d = thresholds[t + 3];
+            for (ptrdiff_t i = 0; i < count; i++) {
+                const COUNTER below = (COUNTER)(found[i] + (a < key[i]) + (b < key[i]));
+                found[i] = (COUNTER)(below + (c < key[i]) + (d < key[i]));
+            }
         }
         for (ptrdiff_t i = 0; i < count; i++)
             tile[i] = (uint32_t)found[i];
