@@ -265,13 +265,10 @@ def _refined_grid(
 
 
 def _starts(cell: NDArray, cells: int) -> tuple[NDArray[np.uint16], int]:
-    """How many thresholds lie below each cell, and the first step for the fullest cell.
-
-    Two entries more than there are cells: a gather of 16-bit entries reads 32 bits.
-    """
+    """How many thresholds lie below each cell, and the first step for the fullest cell."""
     counts = np.bincount(cell, minlength=cells)
-    starts = np.zeros(cells + 2, np.uint16)
-    starts[1:cells] = np.cumsum(counts[:-1])
+    starts = np.zeros(cells, np.uint16)
+    starts[1:] = np.cumsum(counts[:-1])
     return starts, 1 << (int(counts.max()).bit_length() - 1)
 
 

@@ -111,8 +111,9 @@ void ls_plan(ls_job *job)
             job->operand[k].direct = is_direct(job, &job->operand[k]);
     if (!job->table.reverse) /* a job without a kernel's table */
         job->table.reverse = ls_reverse_bytes;
-    /* What a kernel leaves in a scratch is read at once. */
-    job->table.stream = job->table.stream && rows_are_long(job) && !job->operand[LS_WHERE].data
+    /* What a kernel leaves in a scratch, or labels that values are looked up by, are read at once. */
+    job->table.stream = job->table.stream && rows_are_long(job)
+                     && (!job->operand[LS_VALUES].data || job->table.fused) && !job->operand[LS_WHERE].data
                      && in_place(&job->operand[LS_LABELS]) && in_place(&job->operand[LS_VALUES]);
 }
 

@@ -1,4 +1,4 @@
-/* The portable parts: look-ups by bit pattern and by label, reversal of bytes. */
+/* The portable parts: look-ups by bit pattern and by label, bytes reversed, `where` obeyed. */
 #include "kernels.h"
 #include "elements.h"
 
@@ -94,9 +94,9 @@ void ls_reverse_bytes(void *to, const void *from, ptrdiff_t n, int size)
     }
 }
 
-#define DEFINE_PUT(BITS)                                                                    \
-    static void put##BITS(char *to, ptrdiff_t stride, const char *from,                           \
-                                const uint8_t *index, ptrdiff_t n)                                \
+#define DEFINE_PUT(BITS)                                                                          \
+    static void put##BITS(char *to, ptrdiff_t stride, const char *from, const uint8_t *index,     \
+                          ptrdiff_t n)                                                            \
     {                                                                                             \
         for (ptrdiff_t i = 0; i < n; i++)                                                         \
             memcpy(to + index[i] * stride, from + index[i] * (BITS / 8), BITS / 8);               \

@@ -12,7 +12,7 @@
  *
  * Of the instruction set: NODE_GROUP (elements of a call of put_found), goto_nodes, put_found. Of
  * the lane size: SPREAD_AT (one element to all lanes), PUT_NODES. Of the type: NAME, ELEMENT, IS_NAN,
- * KEY, BELOW, BELOW_BITS and the others of registers.inc.h, or NO_TREE.
+ * KEY, BELOW, BELOW_BITS. registers.inc.h comes before this file, unless there is NO_TREE.
  */
 
 /* Positions after the part of the tree that is in registers, as offsets of nodes. Returns nonzero

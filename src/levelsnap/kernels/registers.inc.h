@@ -6,8 +6,8 @@
  * fetched in the same way.
  *
  * Of the instruction set and lane size: VEC, MASK, LANES, LOG2_LANES, VECTORS, ZERO, SPREAD, LOADU,
- * STOREU, STREAM, PERMUTE, LOADV, PERMUTE2, BLEND, BIT_SET, STEP, ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN,
- * PUT_LABELS. Of the type: NAME, ELEMENT, KEY (what BELOW compares), BELOW, IS_NAN.
+ * STOREU, STREAM, PERMUTE, LOADV, PERMUTE2, BLEND, BIT_SET, STEP, ADD, NO_NAN, NAN_OR, ANY_NAN,
+ * KEEP_NAN, PUT_LABELS. Of the type: NAME, ELEMENT, KEY (what BELOW compares), BELOW, IS_NAN.
  */
 
 /* Registers before level l of the tree. */

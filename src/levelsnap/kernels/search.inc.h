@@ -1,6 +1,7 @@
 /* Template: branchless binary search for one element type.
  *
- * NAME, ELEMENT, KEY (type compared), COUNTER (an integer as wide), LOAD(e) (element -> key, order-preserving), IS_NAN(e).
+ * NAME, ELEMENT, KEY (type compared), COUNTER (an integer as wide), LOAD(e) (element -> key,
+ * order-preserving), IS_NAN(e).
  *
  * Invariant: before a step of size h, `found` counts thresholds known to be below the key, and the
  * answer lies in [found, found + 2h - 1]. The number of steps depends on the table only, so the
@@ -49,7 +50,8 @@ static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, voi
 }
 
 /* Few thresholds: count those below, four after four, for a tile of elements at a time; the compiler
- * makes vectors of it. The thresholds are padded to a multiple of four. */
+ * makes vectors of it. The thresholds are padded to a multiple of four;
+ * their number must fit COUNTER. */
 static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
                         void *values)
 {

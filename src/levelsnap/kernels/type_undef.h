@@ -1,4 +1,4 @@
-/* Ends a type of registers.inc.h and lines.inc.h. */
+/* Ends a type of registers.inc.h and nodes.inc.h. */
 #undef NAME
 #undef ELEMENT
 #undef KEY
