@@ -85,20 +85,7 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
     return ADD(_mm256_srli_epi32(_mm256_load_si256((const void *)node), size == 4 ? 2 : 3), count);
 }
 
-static INLINE void goto_nodes(uint32_t *node, const uint16_t *below, int n, size_t size)
-{
-    for (int i = 0; i < n; i += 8)
-        PUT_NODES(node + i, found(node + i, below + i, size));
-}
-
-static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t *below,
-                             size_t element_size, uint32_t first, int size)
-{
-    __m256i label[4];
-    for (int u = 0; u < 4; u++)
-        label[u] = ADD(found(node + 8 * u, below + 8 * u, element_size), SPREAD(first));
-    put_labels(labels, label, size, 0);
-}
+#include "found.inc.h"
 
 #define LOADU(p) LOADV(p)
 #define STOREU(p, v) _mm256_storeu_si256((void *)(p), v)
@@ -174,7 +161,8 @@ static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t 
 #include "type_undef.h"
 #undef LOADU
 
-/* 64-bit elements: nodes alone, for no permutation of four lanes takes its order from a register. */
+/* 64-bit elements: nodes alone, for no permutation of four lanes takes its order from a
+ * register. */
 #define NO_TREE
 #undef SPREAD_AT
 #define SPREAD_AT(p) _mm256_set1_epi64x(ls_load64(p))

@@ -85,21 +85,7 @@ static INLINE __m512i found(const uint32_t *node, const uint16_t *below, size_t 
     return _mm512_add_epi32(_mm512_srli_epi32(_mm512_load_si512(node), size == 4 ? 2 : 3), count);
 }
 
-static INLINE void goto_nodes(uint32_t *node, const uint16_t *below, int n, size_t size)
-{
-    for (int i = 0; i < n; i += 16)
-        _mm512_store_si512(node + i, _mm512_slli_epi32(found(node + i, below + i, size), 6));
-}
-
-static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t *below,
-                             size_t element_size, uint32_t first, int size)
-{
-    __m512i label[4];
-    for (int u = 0; u < 4; u++)
-        label[u] = _mm512_add_epi32(found(node + 16 * u, below + 16 * u, element_size),
-                                    _mm512_set1_epi32((int)first));
-    put_labels32(labels, label, size, 0);
-}
+#include "found.inc.h"
 
 #define NAME float32
 #define ELEMENT float
@@ -264,7 +250,7 @@ static INLINE __m512i float16_key(__m512i bits)
 
 #include "lanes_undef.h"
 
-/* Masks of as many elements as a register holds. */
+/* Of 64 bytes, those that are left. */
 static INLINE __mmask64 rest_mask(ptrdiff_t rest)
 {
     return rest < 64 ? (1ull << rest) - 1 : ~0ull;
@@ -338,7 +324,7 @@ int ls_bytes_vbmi(const ls_table *table, const void *x_, ptrdiff_t n, void *labe
         value_table[i] = values ? LOADV((const char *)table->values + 64 * i) : ZERO;
     }
     for (ptrdiff_t i = 0; i < n; i += 64) {
-        const __mmask64 here = n - i < 64 ? (1ull << (n - i)) - 1 : ~0ull;
+        const __mmask64 here = rest_mask(n - i);
         const __m512i some = _mm512_maskz_loadu_epi8(here, x + i);
         if (labels)
             _mm512_mask_storeu_epi8(labels + i, here, look_up(label_table, some));

@@ -111,10 +111,12 @@ void ls_plan(ls_job *job)
             job->operand[k].direct = is_direct(job, &job->operand[k]);
     if (!job->table.reverse) /* a job without a kernel's table */
         job->table.reverse = ls_reverse_bytes;
-    /* What a kernel leaves in a scratch, or labels that values are looked up by, are read at once. */
-    job->table.stream = job->table.stream && rows_are_long(job)
-                     && (!job->operand[LS_VALUES].data || job->table.fused) && !job->operand[LS_WHERE].data
-                     && in_place(&job->operand[LS_LABELS]) && in_place(&job->operand[LS_VALUES]);
+    /* What a kernel leaves in a scratch is read at once, and so are labels by which values are
+     * looked up. */
+    const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
+    job->table.stream = job->table.stream && rows_are_long(job) && !job->operand[LS_WHERE].data
+                     && in_place(labels) && in_place(values)
+                     && (!values->data || job->table.fused);
 }
 
 static cursor cursor_at(const ls_job *job, ptrdiff_t start)
@@ -173,14 +175,6 @@ DEFINE_COPIES(8)
 DEFINE_COPIES(16)
 DEFINE_COPIES(32)
 DEFINE_COPIES(64)
-
-#define BY_SIZE(size, call8, call16, call32, call64)                                              \
-    switch (size) {                                                                               \
-    case 1: call8; break;                                                                         \
-    case 2: call16; break;                                                                        \
-    case 4: call32; break;                                                                        \
-    default: call64;                                                                              \
-    }
 
 static void copy_cursor(cursor *to, const cursor *from)
 {

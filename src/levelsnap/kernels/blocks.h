@@ -30,7 +30,8 @@ typedef struct {
 void ls_plan(ls_job *job);
 
 /* Labels and snaps elements start .. start + count - 1 in the planned order; returns the number
- * of NaN among those that `where` does not skip. Re-entrant; uses up to 64 kB of stack with the kernels. */
+ * of NaN among those that `where` does not skip. Re-entrant; uses up to 64 kB of stack with the
+ * kernels. */
 ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count);
 
 /* Counts in `counts` the bit patterns of an 8- or 16-bit image, elements start .. as above. */

@@ -6,9 +6,6 @@
 #ifdef LS_X86
 #include <immintrin.h>
 #endif
-#ifdef _MSC_VER
-#include <intrin.h>
-#endif
 
 /* A threshold as a lane of a register: 16-bit ones may be searched in 32-bit lanes. */
 static void copy_lane(char *to, int lane_size, const char *threshold, ls_type type)
@@ -47,8 +44,7 @@ static void plant(ls_table *table, const ls_tree_kernels *choice, const char *th
 static const ls_tree_kernels *tree_kernels(ls_isa isa, ls_type type)
 {
 #ifdef LS_X86
-    static const ls_tree_kernels *const trees[LS_ISAS] = {NULL, ls_trees_avx2,
-                                                                 ls_trees_avx512};
+    static const ls_tree_kernels *const trees[LS_ISAS] = {NULL, ls_trees_avx2, ls_trees_avx512};
     return trees[isa] ? &trees[isa][type] : NULL;
 #else
     (void)isa, (void)type;

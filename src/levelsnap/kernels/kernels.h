@@ -47,6 +47,15 @@ ls_put_where ls_put_where_portable, ls_put_where_avx512;
 /* Orders what was written past the caches before what this thread writes from now on. */
 void ls_end_streaming(void);
 
+/* The call for elements of 1, 2, 4 or 8 bytes. */
+#define BY_SIZE(size, call8, call16, call32, call64)                                              \
+    switch (size) {                                                                               \
+    case 1: call8; break;                                                                         \
+    case 2: call16; break;                                                                        \
+    case 4: call32; break;                                                                        \
+    default: call64;                                                                              \
+    }
+
 /* Labels from uint32 to their own size. */
 void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
 

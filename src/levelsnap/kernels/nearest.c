@@ -36,7 +36,8 @@ static void put(void *out, ptrdiff_t i, int size, uint64_t bits)
     }
 }
 
-static ptrdiff_t put_nan(const ls_table *table, const void *x, ptrdiff_t n, void *labels, void *values)
+static ptrdiff_t put_nan(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
+                         void *values)
 {
     ptrdiff_t count = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -86,12 +87,8 @@ DEFINE_SWAP(64)
 
 void ls_reverse_bytes(void *to, const void *from, ptrdiff_t n, int size)
 {
-    switch (size) {
-    case 1: memmove(to, from, (size_t)n); break;
-    case 2: reverse16(to, from, n); break;
-    case 4: reverse32(to, from, n); break;
-    default: reverse64(to, from, n);
-    }
+    BY_SIZE(size, memmove(to, from, (size_t)n), reverse16(to, from, n), reverse32(to, from, n),
+            reverse64(to, from, n))
 }
 
 #define DEFINE_PUT(BITS)                                                                          \
@@ -121,12 +118,8 @@ void ls_put_where_portable(void *to_, ptrdiff_t stride, const void *from_, const
             index[asked] = (uint8_t)i;
             asked += where[i] != 0;
         }
-        switch (size) {
-        case 1: put8(to, stride, from, index, asked); break;
-        case 2: put16(to, stride, from, index, asked); break;
-        case 4: put32(to, stride, from, index, asked); break;
-        default: put64(to, stride, from, index, asked);
-        }
+        BY_SIZE(size, put8(to, stride, from, index, asked), put16(to, stride, from, index, asked),
+                put32(to, stride, from, index, asked), put64(to, stride, from, index, asked))
         to += count * stride;
         from += count * size;
         where += count;

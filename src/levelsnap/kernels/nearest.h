@@ -22,8 +22,7 @@ typedef enum {
 typedef enum { LS_BASELINE, LS_AVX2, LS_AVX512, LS_ISAS } ls_isa;
 
 /* How labels are found; tables.py chooses. */
-typedef enum { LS_SEARCH, LS_PATTERNS, LS_REGISTERS, LS_NODES, LS_GRID,
-               LS_COUNT } ls_method;
+typedef enum { LS_SEARCH, LS_PATTERNS, LS_REGISTERS, LS_NODES, LS_GRID, LS_COUNT } ls_method;
 
 typedef struct ls_table ls_table;
 

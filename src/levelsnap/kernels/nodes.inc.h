@@ -10,9 +10,9 @@
  * Source: Kim et al., FAST: fast architecture sensitive tree search on modern CPUs and GPUs,
  * SIGMOD 2010, section 5 (its blocks for vectors and cache lines).
  *
- * Of the instruction set: NODE_GROUP (elements of a call of put_found), goto_nodes, put_found. Of
- * the lane size: SPREAD_AT (one element to all lanes), PUT_NODES. Of the type: NAME, ELEMENT, IS_NAN,
- * KEY, BELOW, BELOW_BITS. registers.inc.h comes before this file, unless there is NO_TREE.
+ * Of the instruction set: NODE_GROUP (elements of a call of put_found) and what found.inc.h defines.
+ * Of the lane size: SPREAD_AT (one element to all lanes), PUT_NODES. Of the type: NAME, ELEMENT,
+ * IS_NAN, KEY, BELOW, BELOW_BITS. registers.inc.h comes before this file, unless there is NO_TREE.
  */
 
 /* Positions after the part of the tree that is in registers, as offsets of nodes. Returns nonzero

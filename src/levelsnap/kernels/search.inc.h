@@ -49,9 +49,9 @@ static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, voi
     return nan;
 }
 
-/* Few thresholds: count those below, four after four, for a tile of elements at a time; the compiler
- * makes vectors of it. The thresholds are padded to a multiple of four;
- * their number must fit COUNTER. */
+/* Few thresholds: count those below, four after four, for a tile of elements at a time; the
+ * compiler makes vectors of it. The thresholds are padded to a multiple of four; their number must
+ * fit COUNTER. */
 static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
                         void *values)
 {
