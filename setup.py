@@ -17,6 +17,8 @@ from setuptools.errors import CompileError, LinkError
 
 PACKAGE = Path("src/levelsnap")
 KERNELS = sorted(str(path) for path in (PACKAGE / "kernels").glob("*.c"))
+KMEANS = [path for path in KERNELS if "kmeans1d" in path]
+NEAREST = [path for path in KERNELS if path not in KMEANS]
 HEADERS = sorted(str(path) for path in (PACKAGE / "kernels").glob("*.h"))
 
 # Contraction into fused multiply-adds would break the error-free transformations of the fit.
@@ -106,7 +108,11 @@ def extension(name, *sources):
 
 setup(
     ext_modules=cythonize(
-        [extension("_nearest", *KERNELS), extension("_distinct", *KERNELS), extension("_kmeans1d")],
+        [
+            extension("_nearest", *NEAREST),
+            extension("_distinct", *NEAREST),
+            extension("_kmeans1d", *KMEANS),
+        ],
         compiler_directives={
             "language_level": 3,
             "boundscheck": False,

@@ -9,8 +9,27 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from levelsnap import kmeans1d
-from levelsnap.kmeans1d import grid_cuts, group_means, lloyd_cuts, optimal_cuts
+from levelsnap import kmeans1d, prices
+from levelsnap.points import Problem
+from levelsnap.rationals import exact_cuts
+from levelsnap.tables import ISA, Isa
+
+
+def optimal_cuts(values, weights, k, **options):
+    return kmeans1d.optimal_cuts(Problem(values, weights), k, **options)
+
+
+def group_means(values, weights, cuts):
+    return kmeans1d.group_means(Problem(values, weights), cuts)
+
+
+def lloyd_cuts(values, weights, k, **options):
+    return kmeans1d.lloyd_cuts(Problem(values, weights), k, **options)
+
+
+def grid_cuts(values, weights, k, **options):
+    return kmeans1d.grid_cuts(Problem(values, weights), k, **options)
+
 
 HUGE = np.finfo(np.float64).max
 
@@ -194,38 +213,89 @@ def test_cuts_equal_an_exact_program(kind, weighting):
 
 
 def _means(values, weights, cuts):
-    problem = kmeans1d.Problem(values, weights)
+    problem = Problem(values, weights)
     return kmeans1d._means(problem, kmeans1d._edges(cuts, len(values))).tolist()
 
 
 @pytest.mark.parametrize("kind", ["normal", "nodata", "uint8 with ties", "16 decades", "trimodal"])
-def test_exact_path_alone(kind, monkeypatch):
-    """What the quick path leaves open does not matter, even if it is everything."""
+@pytest.mark.parametrize("weighting", ["none", "counts", "huge ratios"])
+def test_exact_program_alone(kind, weighting):
+    """What is used if the search for a price fails gives the same."""
     random = np.random.default_rng(8)
     values = VALUES[kind](random, 40)
-
-    def nothing_known(values, weights, k, progress):
-        first = np.arange(1, k)
-        return first, first + len(values) - k, None
-
-    expected = [optimal_cuts(values, None, k).tolist() for k in range(1, 9)]
-    monkeypatch.setattr(kmeans1d, "_bands", nothing_known)
-    assert [optimal_cuts(values, None, k).tolist() for k in range(1, 9)] == expected
+    weights = WEIGHTS[weighting](random, len(values))
+    for k in range(1, 9):
+        assert exact_cuts(values, weights, k).tolist() == optimal_cuts(values, weights, k).tolist()
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 255, 256])
 def test_equal_spacing(n):
-    """Sizes differ by at most one, the smaller groups first; the program finds the same."""
+    """Sizes differ by at most one, the smaller groups first; the search finds the same."""
     values = np.arange(n)
     for k in range(1, n + 1):
         sizes = np.sort(np.bincount(np.arange(n) % k))
         expected = np.cumsum(sizes)[:-1].tolist()
         assert optimal_cuts(values, None, k).tolist() == expected
         assert optimal_cuts(values * 2.0**-1060, None, k).tolist() == expected
-        if 1 < k < n and (n < 20 or k in (2, 3, 7, 8, 100, 128, 200, n - 1)):
-            lowest, highest, limits = kmeans1d._bands(values, None, k, None)
-            cuts = kmeans1d._exact_cuts(values, None, lowest, highest, limits)
-            assert cuts.tolist() == expected
+        if 1 < k < n:
+            assert prices.best_cuts(Problem(values, None), k).tolist() == expected
+
+
+def test_straight_piece():
+    """Each further group divides a pair, and all pairs are alike: the lowest ones are divided."""
+    pairs = 300
+    values = np.sort(np.concatenate([10 * np.arange(pairs), 10 * np.arange(pairs) + 1]))
+    for k in (pairs, pairs + 1, pairs + 150, 2 * pairs - 1):
+        lowest = np.arange(1, 2 * (k - pairs) + 1)
+        rest = np.arange(2 * (k - pairs), 2 * pairs, 2)
+        expected = np.union1d(lowest, rest)
+        expected = expected[expected > 0]
+        assert optimal_cuts(values, None, k).tolist() == expected[: k - 1].tolist()
+
+
+@pytest.mark.parametrize("isa", [isa for isa in Isa if isa <= ISA])
+class TestInstructionSets:
+    @pytest.mark.parametrize("weighting", WEIGHTS)
+    @pytest.mark.parametrize("kind", VALUES)
+    def test_passes_bound_the_least_cost_from_below(self, kind, weighting, isa, monkeypatch):
+        monkeypatch.setattr(prices, "ISA", isa)
+        random = np.random.default_rng(11)
+        values = VALUES[kind](random, 36)
+        weights = WEIGHTS[weighting](random, len(values))
+        problem, n = Problem(values, weights), len(values)
+        cost = exact_costs(values, weights)
+        unit = Fraction(2) ** problem.cost_exponent
+        passes = prices.Passes(problem.points, 2, 1)
+        for part in (3, 40, 1000):
+            price = float(cost[0, n] * unit) / part
+            if not 0 < price < np.inf:
+                continue
+            passes.run(price)
+            before, after = [Fraction(0)], {n: Fraction(0)}
+            for j in range(1, n + 1):
+                least = min(before[i] + cost[i, j] * unit for i in range(j))
+                before.append(least + Fraction(price))
+            for i in range(n - 1, -1, -1):
+                least = min(after[j] + cost[i, j] * unit for j in range(i + 1, n + 1))
+                after[i] = least + Fraction(price)
+            for j in range(n + 1):
+                assert Fraction(passes.least[0, j]) <= before[j]
+                assert Fraction(passes.least[1, j]) <= after[j]
+            if kind == "normal" and weighting in ("none", "counts"):
+                assert passes.least[0, n] >= (1 - 1e-9) * before[n]
+                assert passes.least[1, 0] >= (1 - 1e-9) * before[n]
+
+    @pytest.mark.parametrize("kind", ["normal", "16 decades", "nodata", "seconds", "tight groups"])
+    @pytest.mark.parametrize("weighting", ["none", "counts", "huge ratios"])
+    def test_same_cuts(self, kind, weighting, isa, monkeypatch):
+        random = np.random.default_rng(12)
+        values = VALUES[kind](random, 1500)
+        weights = WEIGHTS[weighting](random, len(values))
+        expected = {k: optimal_cuts(values, weights, k).tolist() for k in (2, 5, 12)}
+        monkeypatch.setattr(prices, "ISA", isa)
+        for threads in (1, 2):
+            for k, cuts in expected.items():
+                assert optimal_cuts(values, weights, k, threads=threads).tolist() == cuts
 
 
 @pytest.mark.parametrize("k", [3, 8, 100, 256])
@@ -331,7 +401,8 @@ def test_progress():
     calls = []
     values = np.unique(np.random.default_rng(0).normal(size=500))
     optimal_cuts(values, None, 5, progress=lambda *call: calls.append(call))
-    assert calls == [(done, 5) for done in range(1, 6)]
+    assert calls[-1] == (500, 500)
+    assert calls == sorted(calls)
 
 
 def test_floating_point_errors_may_be_set_to_raise():
@@ -344,7 +415,7 @@ def test_floating_point_errors_may_be_set_to_raise():
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
 def test_interrupt():
     """Ctrl-C ends a long fit."""
-    values = np.unique(np.random.default_rng(0).normal(size=400_000))
+    values = np.unique(np.random.default_rng(0).normal(size=4_000_000))
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -371,7 +442,7 @@ def test_gil_is_released():
 
 
 def objective(values, weights, cuts):
-    cost = kmeans1d.Problem(values, weights).cost(kmeans1d._edges(cuts, len(values)))
+    cost = Problem(values, weights).cost(kmeans1d._edges(cuts, len(values)))
     return cost[0]
 
 

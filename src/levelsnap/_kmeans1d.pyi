@@ -1,32 +1,77 @@
+from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from typing_extensions import disjoint_base
+
+PASS_ROWS: int
+PASS_LEAF: int
+
+class SweepEnd(IntEnum):
+    DONE = ...
+    UNDECIDED = ...
+    FULL = ...
+    BUDGET = ...
+
+@disjoint_base
+class Points:
+    deviation: np.ndarray[Any, Any]
+    sums: np.ndarray[Any, Any]
+    bounds: tuple[float, ...]
+    def __init__(
+        self,
+        deviation: np.ndarray[Any, Any],
+        sums: np.ndarray[Any, Any],
+        bounds: tuple[float, ...],
+        lone: bool,
+    ) -> None: ...
+    def __len__(self) -> int: ...
 
 def prefix_sums(
     deviation: np.ndarray[Any, Any],
     rest: np.ndarray[Any, Any],
     weights: np.ndarray[Any, Any] | None,
     sums: np.ndarray[Any, Any],
+    threads: int,
 ) -> None: ...
-def solve_layer(
-    deviation: np.ndarray[Any, Any],
-    sums: np.ndarray[Any, Any],
-    bounds: tuple[float, ...],
-    before: np.ndarray[Any, Any],
-    after: np.ndarray[Any, Any],
-    lowest: np.ndarray[Any, Any],
-    highest: np.ndarray[Any, Any],
-    bound: np.ndarray[Any, Any],
-    first: int,
-    last: int,
-    low: int,
-    high: int,
+def run_passes(
+    points: Points,
+    price: float,
+    least: np.ndarray[Any, Any],
+    previous: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    threads: int,
+    isa: int,
+    progress: Callable[[int], object] | None,
+) -> None: ...
+def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int: ...
+def sweep(
+    points: Points,
+    positions: np.ndarray[Any, Any],
+    least: np.ndarray[Any, Any],
+    pass_price: float,
+    limit: float,
+    price: tuple[float, float, float],
+    potential: np.ndarray[Any, Any],
+    fewest: np.ndarray[Any, Any],
+    most: np.ndarray[Any, Any],
+    starts: np.ndarray[Any, Any],
+    sources: np.ndarray[Any, Any],
+    totals: np.ndarray[Any, Any],
+    done: np.ndarray[Any, Any],
+    decided: bool,
     budget: int,
+) -> SweepEnd: ...
+def lowest_path(
+    fewest: np.ndarray[Any, Any],
+    most: np.ndarray[Any, Any],
+    starts: np.ndarray[Any, Any],
+    sources: np.ndarray[Any, Any],
+    path: np.ndarray[Any, Any],
 ) -> bool: ...
 def group_costs(
-    deviation: np.ndarray[Any, Any],
-    sums: np.ndarray[Any, Any],
-    bounds: tuple[float, ...],
+    points: Points,
     edges: np.ndarray[Any, Any],
     costs: np.ndarray[Any, Any],
     errors: np.ndarray[Any, Any],

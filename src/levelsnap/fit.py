@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .codebook import Codebook
 from .histogram import Histogram, check_weights, distinct, histogram
-from .kmeans1d import Progress, grid_cuts, group_means, lloyd_cuts, optimal_cuts
+from .kmeans1d import grid_cuts, group_means, lloyd_cuts, optimal_cuts
 from .nearest import NDITER_BLOCK, examine
-from .threads import check_threads
+from .points import Problem
+from .prices import Progress
+from .threads import check_threads, get_num_threads
 
 _METHODS = ("optimal", "lloyd", "opencv")
 
@@ -95,7 +97,9 @@ def fit(
     Notes
     -----
     Among equally good groupings, "optimal" takes the one whose cuts between groups are lowest.
-    It is a dynamic program [1]_ [2]_ of time O(k n log n) and 8 k n bytes for n distinct values.
+    It searches for the price of a group at which k groups are best [1]_ [2]_, and proves its
+    answer: `Codebook.gap` is 0.0. For n distinct values that takes O(n log n) time, whatever k
+    is, and about 110 n bytes. With many ties it takes longer, as these are settled exactly.
 
     An 8-bit image that uses all 256 values has the distinct values 0 to 255, so
     ``weights="distinct"`` spaces its levels evenly, whatever the picture; ``weights="counts"``
@@ -103,8 +107,8 @@ def fit(
 
     References
     ----------
-    .. [1] Wang, Song: Ckmeans.1d.dp: Optimal k-means clustering in one dimension by dynamic
-       programming. The R Journal 3/2, 2011.
+    .. [1] Aggarwal, Schieber, Tokuyama: Finding a minimum-weight k-link path in graphs with the
+       concave Monge property and applications. Discrete & Computational Geometry 12, 1994.
     .. [2] Gronlund, Larsen, Mathiasen, Nielsen, Schneider, Song: Fast exact k-means, k-medians
        and Bregman divergence clustering in 1D. arXiv:1701.07204, 2017.
     """
@@ -137,23 +141,25 @@ def fit(
     if method == "opencv":
         return _fit_opencv(values, k, seed, attempts, max_iter, eps)
     _check_k(k, len(values), "distinct values")
-    if method == "lloyd":
-        gap = math.inf
-        cuts = lloyd_cuts(
-            values, counts, k,
-            attempts=attempts, max_iter=max_iter, eps=eps, seed=seed, progress=progress,
-        )  # fmt: skip
-    elif len(values) <= max_distinct:
-        gap = 0.0
-        cuts = optimal_cuts(values, counts, k, progress=progress)
-    elif approximate:
-        cuts, gap = grid_cuts(values, counts, k, progress=progress)
-    else:
+    if method == "optimal" and len(values) > max_distinct and not approximate:
         raise ValueError(
             f"{len(values)} distinct values are more than max_distinct = {max_distinct}; "
             "approximate=True fits on a grid, a larger max_distinct takes time and memory"
         )
-    return Codebook._fitted(group_means(values, counts, cuts), gap)
+    n_threads = get_num_threads() if threads is None else check_threads(threads)
+    problem = Problem(values, counts, n_threads)
+    if method == "lloyd":
+        gap = math.inf
+        cuts = lloyd_cuts(
+            problem, k,
+            attempts=attempts, max_iter=max_iter, eps=eps, seed=seed, progress=progress,
+        )  # fmt: skip
+    elif len(values) <= max_distinct:
+        gap = 0.0
+        cuts = optimal_cuts(problem, k, threads=n_threads, progress=progress)
+    else:
+        cuts, gap = grid_cuts(problem, k, threads=n_threads, progress=progress)
+    return Codebook._fitted(group_means(problem, cuts), gap)
 
 
 def unique_quantize(

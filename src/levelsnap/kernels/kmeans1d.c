@@ -1,0 +1,169 @@
+/* Optimal 1-D k-means: costs of groups, and the portable passes. */
+#include "kmeans1d.h"
+#include "target.h"
+
+ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
+{
+    ls_estimate cost = {0, 0, 0};
+    if (p->lone && j - i == 1)
+        return cost;
+    const double reach = fmax(fabs(p->deviation[i]), fabs(p->deviation[j - 1]));
+    const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
+    cost.error = p->tiny
+               + reach * (p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
+                          + reach * (p->weight_kappa * weights + p->weight_tiny));
+    const ls_pair s1 = ls_minus((ls_pair){p->s1_hi[j], p->s1_lo[j]},
+                                (ls_pair){p->s1_hi[i], p->s1_lo[i]});
+    const ls_pair s2 = ls_minus((ls_pair){p->s2_hi[j], p->s2_lo[j]},
+                                (ls_pair){p->s2_hi[i], p->s2_lo[i]});
+    const ls_pair weight = ls_minus((ls_pair){p->w_hi[j], p->w_lo[j]},
+                                    (ls_pair){p->w_hi[i], p->w_lo[i]});
+    if (weight.hi <= p->weight_floor + p->kappa * weights) {
+        cost.hi = 0.5 * fabs(s2.hi);
+        cost.error += cost.hi;
+        return cost;
+    }
+    /* s1**2 / weight as quotient + rest: one division, corrected by its exact remainder. */
+    const double inverse = 1 / weight.hi;
+    ls_pair square = ls_two_product(s1.hi, s1.hi);
+    square.lo += 2 * s1.hi * s1.lo;
+    const double quotient = square.hi * inverse;
+    const ls_pair back = ls_two_product(quotient, weight.hi);
+    const double rest =
+        ((square.hi - back.hi) - back.lo + square.lo - quotient * weight.lo) * inverse;
+    ls_pair difference = ls_two_sum(s2.hi, -quotient);
+    difference.lo += s2.lo - rest;
+    cost.hi = difference.hi + difference.lo;
+    cost.lo = difference.lo - (cost.hi - difference.hi);
+    cost.error += p->tiny * inverse;
+    if (cost.hi < 0)
+        cost.hi = cost.lo = 0;
+    return cost;
+}
+
+#define VEC double
+#define LANES 1
+#define LOADV(p) (*(p))
+#define STOREV(p, v) (*(p) = (v))
+#define SPREAD(x) (x)
+#define ADDV(a, b) ((a) + (b))
+#define SUBV(a, b) ((a) - (b))
+#define MULV(a, b) ((a) * (b))
+#define DIVV(a, b) ((a) / (b))
+#define MINV(a, b) ((a) < (b) ? (a) : (b))
+#define MAXV(a, b) ((a) > (b) ? (a) : (b))
+#define ABSV(a) fabs(a)
+#define PICK(a, b, yes, no) ((a) < (b) ? (yes) : (no))
+#define ANY(a, b) ((a) <= (b))
+#define RUN ls_pass_run_portable
+#include "kmeans1d.inc.h"
+
+void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
+{
+#ifdef LS_X86
+    (isa == 2   ? ls_pass_run_avx512
+     : isa == 1 ? ls_pass_run_avx2
+                : ls_pass_run_portable)(pass, steps);
+#else
+    (void)isa;
+    ls_pass_run_portable(pass, steps);
+#endif
+}
+
+/* x - y, whose error is at most the sum of the two's. */
+static double difference(const ls_estimate *x, const ls_estimate *y)
+{
+    return (x->hi - y->hi) + (x->lo - y->lo);
+}
+
+/* Whether x is surely more than y. */
+static int is_more(const ls_estimate *x, const ls_estimate *y)
+{
+    return difference(x, y) > x->error + y->error;
+}
+
+/* Looks at all edges to a position. Returns 0 if there is no room for them. */
+static int consider_edges(ls_sweep *s, ptrdiff_t j)
+{
+    const ptrdiff_t start = s->starts[j], room = s->capacity - start;
+    ptrdiff_t *sources = s->sources + start, n = 0, kept = 0;
+    ls_estimate *totals = s->totals + start;
+    for (ptrdiff_t i = j - 1; i >= 0; i--) {
+        const ls_estimate cost = ls_group_cost(s->points, s->positions[i], s->positions[j]);
+        /* No term is negative, so that the sum is rounded by little of it. */
+        const double least = s->before[i] + fmax(cost.hi - cost.error, 0) + s->after[j];
+        s->work++;
+        /* A path by an earlier edge could go through i, for a price. */
+        if (least > s->limit)
+            break;
+        if (least + s->pass_price > s->limit || s->most[i] < 0)
+            continue;
+        ls_estimate total = s->potential[i];
+        ls_pair sum = ls_add((ls_pair){total.hi, total.lo}, (ls_pair){cost.hi, cost.lo});
+        sum = ls_add(sum, (ls_pair){s->price.hi, s->price.lo});
+        total = (ls_estimate){sum.hi, sum.lo,
+                              total.error + cost.error + s->price.error + 0x1p-98 * sum.hi};
+        if (n > 0 && is_more(&total, &totals[0]))
+            continue;
+        if (n > 0 && is_more(&totals[0], &total)) {
+            sources[0] = i;
+            totals[0] = total;
+            continue;
+        }
+        if (n == room)
+            return 0;
+        sources[n] = i;
+        totals[n++] = total;
+        if (difference(&total, &totals[0]) + total.error < totals[0].error) {
+            sources[n - 1] = sources[0];
+            totals[n - 1] = totals[0];
+            sources[0] = i;
+            totals[0] = total;
+        }
+    }
+    for (ptrdiff_t e = 0; e < n; e++)
+        if (!is_more(&totals[e], &totals[0])) {
+            sources[kept] = sources[e];
+            totals[kept++] = totals[e];
+        }
+    s->starts[j + 1] = start + kept;
+    return 1;
+}
+
+/* Takes all edges to a position as best ones. */
+static void accept(ls_sweep *s, ptrdiff_t j)
+{
+    const ptrdiff_t start = s->starts[j];
+    s->fewest[j] = INT32_MAX;
+    s->most[j] = -1; /* no path comes here */
+    if (start < s->starts[j + 1])
+        s->potential[j] = s->totals[start];
+    for (ptrdiff_t e = start; e < s->starts[j + 1]; e++) {
+        const ptrdiff_t i = s->sources[e];
+        if (s->fewest[i] + 1 < s->fewest[j])
+            s->fewest[j] = s->fewest[i] + 1;
+        if (s->most[i] + 1 > s->most[j])
+            s->most[j] = s->most[i] + 1;
+    }
+}
+
+ls_sweep_end ls_sweep_run(ls_sweep *s, ptrdiff_t budget)
+{
+    const ptrdiff_t until = s->work + budget;
+    if (s->done == 0) {
+        s->potential[0] = (ls_estimate){0, 0, 0};
+        s->fewest[0] = s->most[0] = 0;
+        s->starts[0] = s->starts[1] = 0;
+        s->done = 1;
+    } else if (s->decided)
+        accept(s, s->done++);
+    for (; s->done < s->n; accept(s, s->done++)) {
+        if (s->work > until)
+            return LS_SWEEP_BUDGET;
+        if (!consider_edges(s, s->done))
+            return LS_SWEEP_FULL;
+        if (s->starts[s->done + 1] - s->starts[s->done] > 1)
+            return LS_SWEEP_UNDECIDED;
+    }
+    return LS_SWEEP_DONE;
+}

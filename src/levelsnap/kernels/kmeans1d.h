@@ -1,0 +1,117 @@
+/* Optimal 1-D k-means: the cost of a group in double-double arithmetic, and least costs with a
+ * price for each group. _kmeans1d.pyx tells how the errors are bounded. */
+#ifndef LEVELSNAP_KMEANS1D_H
+#define LEVELSNAP_KMEANS1D_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* hi + lo, with |lo| <= 2**-53 |hi|. */
+typedef struct {
+    double hi, lo;
+} ls_pair;
+
+/* A real number x with |x - (hi + lo)| <= error. */
+typedef struct {
+    double hi, lo, error;
+} ls_estimate;
+
+/* n ascending points and their prefix sums, n + 1 of each, as pairs. */
+typedef struct {
+    ptrdiff_t n;
+    const double *deviation; /* from the median */
+    const double *s1_hi, *s1_lo, *s2_hi, *s2_lo, *w_hi, *w_lo;
+    int lone; /* whether each point is one value, whose cost is 0 */
+    double kappa, tiny; /* relative and absolute errors of the sums S1 and S2 */
+    double weight_kappa, weight_tiny; /* of the sums W; 0 if they are exact */
+    double weight_floor; /* a weight up to this counts as cancelled */
+} ls_points;
+
+/* The sum of any a and b, exactly (Knuth). */
+static inline ls_pair ls_two_sum(double a, double b)
+{
+    const double hi = a + b, part = hi - a;
+    return (ls_pair){hi, (a - (hi - part)) + (b - part)};
+}
+
+/* The product of a and b, exactly unless it underflows (Dekker, Veltkamp). */
+static inline ls_pair ls_two_product(double a, double b)
+{
+    const double splitter = 134217729.0; /* 2**27 + 1 */
+    const double scaled_a = splitter * a, scaled_b = splitter * b;
+    const double a_hi = scaled_a - (scaled_a - a), b_hi = scaled_b - (scaled_b - b);
+    const double a_lo = a - a_hi, b_lo = b - b_hi, hi = a * b;
+    return (ls_pair){hi, ((a_hi * b_hi - hi) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo};
+}
+
+static inline ls_pair ls_add(ls_pair a, ls_pair b)
+{
+    const ls_pair sum = ls_two_sum(a.hi, b.hi);
+    const double lo = sum.lo + (a.lo + b.lo), hi = sum.hi + lo;
+    return (ls_pair){hi, lo - (hi - sum.hi)};
+}
+
+static inline ls_pair ls_minus(ls_pair a, ls_pair b)
+{
+    return ls_add(a, (ls_pair){-b.hi, -b.lo});
+}
+
+/* The weighted sum of squared distances of points i..j-1 to their mean. */
+ls_estimate ls_group_cost(const ls_points *points, ptrdiff_t i, ptrdiff_t j);
+
+/* The least cost of reaching each position from one end, where each group costs its sum of squares
+ * and `price`. */
+typedef struct {
+    const ls_points *points;
+    int backward; /* from the last position down instead of from 0 up */
+    double price;
+    double *least;      /* OUT, n + 1: a lower bound */
+    uint32_t *previous; /* OUT, n + 1: the position before on a path of nearly that cost */
+    double *scratch;    /* LS_PASS_ROWS rows */
+    ptrdiff_t stride;   /* of the rows, at least n + 1 + LS_LEAF */
+    ptrdiff_t done;     /* IN, OUT: positions, counted from the end it starts at; 0 at first */
+    ptrdiff_t first;    /* IN, OUT: no best position before any that follows lies before this */
+} ls_pass;
+
+#define LS_PASS_ROWS 6
+#define LS_LEAF 8 /* steps that are settled together */
+
+/* Continues a pass until it is done or about `steps` more positions are. */
+void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa);
+void ls_pass_run_portable(ls_pass *pass, ptrdiff_t steps);
+void ls_pass_run_avx2(ls_pass *pass, ptrdiff_t steps);
+void ls_pass_run_avx512(ls_pass *pass, ptrdiff_t steps);
+
+/* Best paths through n chosen positions only, the first and the last of all among them. */
+typedef struct {
+    const ls_points *points;
+    ptrdiff_t n;
+    const int64_t *positions;
+    const double *before, *after; /* lower bounds from passes forward and backward, at this: */
+    double pass_price;
+    double limit;                 /* a path that costs more at that price is of no interest */
+    ls_estimate price;
+    ls_estimate *potential; /* OUT, n: the least cost */
+    int32_t *fewest, *most; /* OUT, n: groups of the best paths to a position */
+    ptrdiff_t *starts;      /* OUT, n + 1: where the edges to a position start */
+    /* OUT, by edge: where it comes from and what a path by it costs. Edges that cannot be told from
+     * the best one to a position are kept, the best one first. */
+    ptrdiff_t *sources;
+    ls_estimate *totals;
+    ptrdiff_t capacity;     /* of edges */
+    int decided;            /* IN: whether the edges to position `done` have been chosen among */
+    ptrdiff_t done, work;   /* IN, OUT: positions settled, groups looked at; 0 at first */
+} ls_sweep;
+
+typedef enum {
+    LS_SWEEP_DONE,
+    LS_SWEEP_UNDECIDED, /* to choose among the edges to position `done` */
+    LS_SWEEP_FULL,      /* no room for more edges */
+    LS_SWEEP_BUDGET,
+} ls_sweep_end;
+
+/* Continues a sweep until there is something to decide, or about `budget` groups. */
+ls_sweep_end ls_sweep_run(ls_sweep *sweep, ptrdiff_t budget);
+
+#endif

@@ -1,0 +1,376 @@
+/* Template: least costs with a price, by online divide and conquer. The includer defines RUN.
+ *
+ *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
+ *
+ * for steps 0..n from one end. The cost is Monge, so whatever F is, the best i never decreases with
+ * j (Aggarwal et al. 1987), and halving finds it.
+ *
+ * Steps are taken in blocks, each with a chart: prefix sums about a point of its own in plain
+ * doubles, whose rounding is small beside the cost of the groups nearby. Of
+ *
+ *     cost = (s2[j] - s2[i]) - (s1[j] - s1[i])**2 / (w[j] - w[i])
+ *
+ * a lower bound is had by moving each difference by its error to the side that lowers it; what the
+ * operations round is chart.error. So by induction every F is a lower bound of the true one. A
+ * candidate i is dropped only if its lower bound exceeds another's upper bound.
+ *
+ * The includer defines the vectors: VEC of LANES doubles, LOADV, STOREV, SPREAD, ADDV, SUBV, MULV,
+ * DIVV, MINV, MAXV, ABSV; PICK(a, b, yes, no), by whether a < b; ANY(a, b), whether any of a <= b.
+ */
+
+enum { VECTORS = LS_LEAF / LANES };
+
+/* Sums by step from `start` on. */
+typedef struct {
+    const double *s1, *s2, *w;
+    double *f;     /* F + price, from an origin of the chart's own */
+    double *arg;   /* the best candidate */
+    double *bound; /* scratch */
+    double s1_error, w_error; /* of a difference */
+    double error, price;
+} chart;
+
+/* What is known of the best candidate of a step. `best` is a lower bound plus chart.error. */
+typedef struct {
+    double best, ceiling;
+    ptrdiff_t low, high, arg; /* the best one lies in low..high; low < 0: there is none */
+} place;
+
+static const place nowhere = {INFINITY, INFINITY, -1, -1, 0};
+
+/* A lower bound of a cost, but for chart.error. A weight that may be 0 or less leaves nothing. */
+static INLINE VEC lower_cost(VEC s1, VEC s2, VEC w, VEC s1_error)
+{
+    const VEC sum = ADDV(ABSV(s1), s1_error), weight = MAXV(w, SPREAD(1e-290));
+    return MAXV(SUBV(s2, DIVV(MULV(sum, sum), weight)), SPREAD(0));
+}
+
+/* An upper bound, plus chart.error, of what candidate i costs j. */
+static double ceiling_of(const chart *c, ptrdiff_t i, ptrdiff_t j)
+{
+    double sum = fabs(c->s1[j] - c->s1[i]) - c->s1_error;
+    sum = sum > 0 ? sum : 0;
+    const double cost = (c->s2[j] - c->s2[i]) - sum * sum / ((c->w[j] - c->w[i]) + c->w_error);
+    return c->f[i] + (cost > 0 ? cost : 0) + 2 * c->error;
+}
+
+/* The first of the bounds that is within a limit; there is one. */
+static ptrdiff_t first_within(const double *bound, double limit)
+{
+    ptrdiff_t i = 0;
+    while (!ANY(LOADV(bound + i), SPREAD(limit)))
+        i += LANES;
+    while (!(bound[i] <= limit))
+        i++;
+    return i;
+}
+
+static ptrdiff_t last_within(const double *bound, ptrdiff_t n, double limit)
+{
+    ptrdiff_t i = (n - 1) / LANES * LANES;
+    while (!ANY(LOADV(bound + i), SPREAD(limit)))
+        i -= LANES;
+    for (i += LANES - 1; !(bound[i] <= limit);)
+        i--;
+    return i;
+}
+
+/* Lets j consider the candidates first..last. */
+static void scan(const chart *c, ptrdiff_t j, ptrdiff_t first, ptrdiff_t last, place *p)
+{
+    const double *f = c->f + first, *s1 = c->s1 + first, *s2 = c->s2 + first, *w = c->w + first;
+    const VEC s1_j = SPREAD(c->s1[j]), s2_j = SPREAD(c->s2[j]);
+    const VEC w_j = SPREAD(c->w[j] - c->w_error), s1_error = SPREAD(c->s1_error);
+    const ptrdiff_t n = last - first + 1;
+    double *bound = c->bound, lane[LANES];
+    if (n <= 0)
+        return;
+    VEC least = SPREAD(INFINITY);
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        const VEC cost = lower_cost(SUBV(s1_j, LOADV(s1 + i)), SUBV(s2_j, LOADV(s2 + i)),
+                                    SUBV(w_j, LOADV(w + i)), s1_error);
+        const VEC whole = ADDV(LOADV(f + i), cost);
+        STOREV(bound + i, whole);
+        if (i + LANES <= n)
+            least = MINV(whole, least);
+    }
+    for (ptrdiff_t i = n; i % LANES; i++)
+        bound[i] = INFINITY;
+    least = MINV(LOADV(bound + (n - 1) / LANES * LANES), least);
+    STOREV(lane, least);
+    double best = lane[0];
+    for (int t = 1; t < LANES; t++)
+        best = lane[t] < best ? lane[t] : best;
+    if (!(best <= p->ceiling))
+        return;
+    if (best < p->best) {
+        const ptrdiff_t arg = first + first_within(bound, best);
+        const double ceiling = ceiling_of(c, arg, j);
+        p->ceiling = ceiling < p->ceiling ? ceiling : p->ceiling;
+        if (p->best > p->ceiling)
+            p->low = -1;
+        p->best = best;
+        p->arg = arg;
+    }
+    if (p->low < 0)
+        p->low = first + first_within(bound, p->ceiling);
+    p->high = first + last_within(bound, n, p->ceiling);
+}
+
+/* As settle, for at most LS_LEAF steps. */
+static void leaf(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, place *at_r)
+{
+    /* Bars those steps that are not after a candidate of the leaf's own. */
+    static const double bars[2 * LS_LEAF] = {INFINITY, INFINITY, INFINITY, INFINITY,
+                                             INFINITY, INFINITY, INFINITY, INFINITY};
+    const VEC s1_error = SPREAD(c->s1_error);
+    VEC s1[VECTORS], s2[VECTORS], w[VECTORS], best[VECTORS], arg[VECTORS];
+    double found[LS_LEAF], at[LS_LEAF];
+    for (int v = 0; v < VECTORS; v++) {
+        s1[v] = LOADV(c->s1 + l + 1 + v * LANES);
+        s2[v] = LOADV(c->s2 + l + 1 + v * LANES);
+        w[v] = SUBV(LOADV(c->w + l + 1 + v * LANES), SPREAD(c->w_error));
+        best[v] = SPREAD(INFINITY);
+        arg[v] = SPREAD(0);
+    }
+#define CONSIDER(i, bar)                                                                          \
+    for (int v = 0; v < VECTORS; v++) {                                                           \
+        const VEC cost = lower_cost(SUBV(s1[v], SPREAD(c->s1[i])), SUBV(s2[v], SPREAD(c->s2[i])), \
+                                    SUBV(w[v], SPREAD(c->w[i])), s1_error);                       \
+        const VEC whole = bar(ADDV(cost, SPREAD(c->f[i])));                                       \
+        arg[v] = PICK(whole, best[v], SPREAD((double)(i)), arg[v]);                               \
+        best[v] = MINV(whole, best[v]);                                                           \
+    }
+#define NO_BAR(x) (x)
+#define BAR(x) ADDV(x, LOADV(bars + LS_LEAF - own + v * LANES))
+    for (ptrdiff_t i = first; i <= at_r->high; i++)
+        CONSIDER(i, NO_BAR)
+    for (int own = 1; own < r - l; own++) {
+        for (int v = 0; v < VECTORS; v++) {
+            STOREV(found + v * LANES, best[v]);
+            STOREV(at + v * LANES, arg[v]);
+        }
+        c->f[l + own] = found[own - 1] - c->error + c->price;
+        c->arg[l + own] = at[own - 1];
+        CONSIDER(l + own, BAR)
+    }
+    scan(c, r, l + 1, r - 1, at_r);
+}
+
+/* Finds F of the steps l+1..r-1, where that of l is final, and all about r.
+ *
+ * first: no step after l has its best candidate before this
+ * at_r: r has considered the candidates up to l
+ */
+static void settle(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, place *at_r)
+{
+    while (r - l > LS_LEAF) {
+        const ptrdiff_t middle = l + (r - l) / 2;
+        place at_middle = nowhere;
+        scan(c, middle, first, at_r->high, &at_middle);
+        settle(c, l, middle, first, &at_middle);
+        c->f[middle] = at_middle.best - c->error + c->price;
+        c->arg[middle] = (double)at_middle.arg;
+        scan(c, r, l + 1, middle, at_r);
+        first = at_middle.low;
+        l = middle;
+    }
+    leaf(c, l, r, first, at_r);
+}
+
+static ptrdiff_t position(const ls_pass *pass, ptrdiff_t step)
+{
+    return pass->backward ? pass->points->n - step : step;
+}
+
+/* The deviation of the point between a step and the next. */
+static double deviation_after(const ls_pass *pass, ptrdiff_t step)
+{
+    return pass->points->deviation[pass->backward ? pass->points->n - 1 - step : step];
+}
+
+static double weight_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
+{
+    const double *w = pass->points->w_hi;
+    return fabs(w[position(pass, j)] - w[position(pass, i)]);
+}
+
+static ls_estimate cost_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
+{
+    return pass->backward ? ls_group_cost(pass->points, position(pass, j), position(pass, i))
+                          : ls_group_cost(pass->points, i, j);
+}
+
+/* Whether no best path has the group i..j or a larger one, for it gains more than the price if it
+ * is divided. The gain only grows with the group. */
+static int is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
+{
+    if (j - i < 2)
+        return 0;
+    const ptrdiff_t cuts[3] = {i + 1, i + (j - i) / 2, j - 1};
+    const ls_estimate whole = cost_between(pass, i, j);
+    for (int t = 0; t < 3; t++) {
+        const ls_estimate a = cost_between(pass, i, cuts[t]), b = cost_between(pass, cuts[t], j);
+        const double less = whole.error + a.error + b.error + pass->price;
+        const double more = 1e-12 * (whole.hi + pass->price);
+        if (whole.hi - a.hi - b.hi > less + more)
+            return 1;
+    }
+    return 0;
+}
+
+/* How far the values of a chart about `origin` that spans the steps start..end reach. */
+static double spread(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptrdiff_t end)
+{
+    const double centre = deviation_after(pass, origin);
+    const double below = fabs(deviation_after(pass, start) - centre);
+    const double above = fabs(deviation_after(pass, end - 1) - centre);
+    return below > above ? below : above;
+}
+
+/* Charts whose rounding may reach 2**-24 of the price are not extended. */
+#define ROUGH (double)(1 << 23)
+
+static int is_fine(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptrdiff_t end)
+{
+    const double reach = spread(pass, start, origin, end);
+    return weight_between(pass, start, end) * reach * reach <= ROUGH * pass->price;
+}
+
+/* The last step of the block after `done`. */
+static ptrdiff_t block_end(const ls_pass *pass)
+{
+    const ptrdiff_t done = pass->done, window = 2 * (done - pass->first);
+    const ptrdiff_t most = done + (window > 512 ? window : 512), n = pass->points->n;
+    ptrdiff_t fine = done + 1, limit = most < n ? most : n;
+    while (fine < limit) {
+        const ptrdiff_t middle = fine + (limit - fine + 1) / 2;
+        if (is_fine(pass, pass->first, done, middle))
+            fine = middle;
+        else
+            limit = middle - 1;
+    }
+    return fine;
+}
+
+/* No candidate before this step is any good for those after `done`. Worth finding out only where a
+ * gap in the values would spoil the chart. */
+static ptrdiff_t block_start(const ls_pass *pass)
+{
+    ptrdiff_t start = pass->first, good = pass->done;
+    if (is_fine(pass, start, pass->done, pass->done + 1))
+        return start;
+    while (start < good) {
+        const ptrdiff_t middle = start + (good - start) / 2;
+        if (is_hopeless(pass, middle, pass->done + 1))
+            start = middle + 1;
+        else
+            good = middle;
+    }
+    return start;
+}
+
+/* Fills the rows of a chart from the global sums. `step` is 1 or -1, known to the compiler. */
+static INLINE void draw(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, ptrdiff_t step,
+                        double *restrict s1, double *restrict s2, double *restrict w)
+{
+    const ls_points *p = pass->points;
+    const ptrdiff_t origin = position(pass, pass->done), from = position(pass, start);
+    const ptrdiff_t size = end - start + 1;
+    const double centre = deviation_after(pass, pass->done), sign = (double)step;
+    const ls_pair s1_0 = {-p->s1_hi[origin], -p->s1_lo[origin]};
+    const ls_pair s2_0 = {-p->s2_hi[origin], -p->s2_lo[origin]};
+    const ls_pair w_0 = {-p->w_hi[origin], -p->w_lo[origin]};
+    for (ptrdiff_t x = 0; x < size; x++) {
+        const ptrdiff_t at = from + x * step;
+        const ls_pair weight = ls_add((ls_pair){p->w_hi[at], p->w_lo[at]}, w_0);
+        const ls_pair first = ls_add((ls_pair){p->s1_hi[at], p->s1_lo[at]}, s1_0);
+        const ls_pair second = ls_add((ls_pair){p->s2_hi[at], p->s2_lo[at]}, s2_0);
+        ls_pair moment = ls_two_product(centre, weight.hi);
+        moment.lo += centre * weight.lo;
+        const ls_pair about = ls_minus(first, moment), both = ls_add(first, about);
+        ls_pair square = ls_two_product(centre, both.hi);
+        square.lo += centre * both.lo;
+        w[x] = sign * weight.hi;
+        s1[x] = sign * about.hi;
+        s2[x] = sign * ls_minus(second, square).hi;
+    }
+    for (ptrdiff_t x = size; x < size + LS_LEAF; x++) { /* read by a leaf, and not used */
+        w[x] = w[size - 1];
+        s1[x] = s1[size - 1];
+        s2[x] = s2[size - 1];
+    }
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Bounds of the errors of a chart; see the errors of a group's cost in _kmeans1d.pyx. */
+static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, chart *c)
+{
+    const double ulp = 0x1p-52, tail = 0x1p-97;
+    const ls_points *p = pass->points;
+    const ptrdiff_t ends[3] = {position(pass, start), position(pass, pass->done),
+                               position(pass, end)};
+    double reach = larger(fabs(deviation_after(pass, start)), fabs(deviation_after(pass, end - 1)));
+    double first = 0, weight = 0;
+    for (int t = 0; t < 3; t++) {
+        first = larger(first, 2 * fabs(p->s1_hi[ends[t]]));
+        weight = larger(weight, 2 * fabs(p->w_hi[ends[t]]));
+    }
+    const double w_error = p->weight_kappa * weight + p->weight_tiny;
+    const double s1_error = (p->kappa + tail) * first + p->tiny + reach * (w_error + tail * weight);
+    const double s2_error = (p->kappa + tail) * first * reach + p->tiny
+                          + reach * (4 * s1_error + reach * (w_error + tail * weight));
+
+    const double near = spread(pass, start, pass->done, end);
+    const double local = larger(fabs(c->s1[0]), fabs(c->s1[end - start]));
+    const double between = larger(fabs(c->w[0]), fabs(c->w[end - start]));
+    c->s1_error = 2 * s1_error + 2 * ulp * local;
+    c->w_error = 2 * w_error + (p->weight_tiny > 0 || between >= 0x1p53 ? 4 * ulp * between : 0);
+    c->error = 2 * s2_error + 32 * ulp * (local * near + c->price) + 4 * ulp * fabs(c->f[0])
+             + 4 * ulp * fabs(c->f[pass->done - start]);
+}
+
+static void run_block(ls_pass *pass)
+{
+    double *rows[LS_PASS_ROWS];
+    for (int row = 0; row < LS_PASS_ROWS; row++)
+        rows[row] = pass->scratch + row * pass->stride;
+    const ptrdiff_t start = block_start(pass), end = block_end(pass);
+    chart c = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], 0, 0, 0, pass->price};
+    if (pass->backward)
+        draw(pass, start, end, -1, rows[0], rows[1], rows[2]);
+    else
+        draw(pass, start, end, 1, rows[0], rows[1], rows[2]);
+    const ptrdiff_t l = pass->done - start, r = end - start;
+    const double origin = pass->least[position(pass, pass->done)];
+    for (ptrdiff_t x = 0; x <= l; x++)
+        c.f[x] = (pass->least[position(pass, start + x)] - origin) + pass->price;
+    bound_errors(pass, start, end, &c);
+
+    place at_end = nowhere;
+    scan(&c, r, 0, l, &at_end);
+    settle(&c, l, r, 0, &at_end);
+    c.f[r] = at_end.best - c.error + c.price;
+    c.arg[r] = (double)at_end.arg;
+    for (ptrdiff_t x = l + 1; x <= r; x++) {
+        const double least = (origin + (c.f[x] - c.price)) * (1 - 0x1p-51);
+        pass->least[position(pass, start + x)] = least > 0 ? least : 0;
+        pass->previous[position(pass, start + x)] =
+            (uint32_t)position(pass, start + (ptrdiff_t)c.arg[x]);
+    }
+    pass->first = start + at_end.low;
+    pass->done = end;
+}
+
+void RUN(ls_pass *pass, ptrdiff_t steps)
+{
+    const ptrdiff_t n = pass->points->n, until = n - pass->done > steps ? pass->done + steps : n;
+    if (pass->done == 0)
+        pass->least[position(pass, 0)] = 0;
+    while (pass->done < until)
+        run_block(pass);
+}

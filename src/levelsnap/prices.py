@@ -1,0 +1,401 @@
+"""The best cuts of 1-D k-means by a search for the price of a group.
+
+With a price for each group, the best number of groups is free, and the best groups are a shortest
+path over the positions between values: O(n log n), whatever their number (Aggarwal, Schieber and
+Tokuyama 1994; Gronlund et al. 2017, arXiv:1701.07204, section 3). The least cost is convex in the
+number of groups, so that some price makes k groups best.
+
+What makes the answer exact: passes from both ends bound the least cost by every position from
+below, so that positions on no best path are left out, which usually leaves those of the answer.
+Among those that are left, paths are compared in double-double arithmetic, and where its error
+leaves a choice, usually a tie, in rationals.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from math import exp, inf, log, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._kmeans1d import (
+    PASS_LEAF,
+    PASS_ROWS,
+    Points,
+    SweepEnd,
+    lowest_path,
+    path_back,
+    run_passes,
+    sweep,
+)
+from .points import SERIAL, Edges, Problem, path_cost
+from .rationals import ExactCosts, exact_cuts
+from .tables import ISA
+
+Progress = Callable[[int, int], object]
+Cuts = NDArray[np.int64]
+
+# Prices are not looked for below this, nor above its inverse.
+LEAST_PRICE = 2.0**-960
+# How much more than the best path, in prices, a path may cost for its positions to be kept.
+SLACK = 0.01
+# Groups that a sweep may look at.
+BUDGET = 1 << 30
+
+
+def best_cuts(
+    problem: Problem, k: int, *, threads: int = 1, progress: Progress | None = None
+) -> Cuts:
+    """The lowest of the best cuts into k groups, 1 < k < n, in exact real arithmetic.
+
+    Parameters
+    ----------
+    problem : Problem
+    k : int
+    threads : int
+        At most two are used.
+    progress : callable or None
+        Called as ``progress(done, total)``, in positions of the first pass; each further pass
+        counts for half of what is left.
+
+    Returns
+    -------
+    cuts : (k - 1,) int64 array
+    """
+    points, n = problem.points, len(problem.values)
+    passes = Passes(points, 2, threads)
+    bracket = Bracket(points, k)
+    price = first_price(problem, k)
+    slack, limit, done = 0.0, inf, 0.0
+    for _ in range(60):
+        edges = passes.run(price, _part(progress, done, n))
+        done = (done + n) / 2
+        off = abs(len(edges) - 1 - k)
+        # Near k the least cost of k groups is about a parabola of k, whose slope is the price.
+        slack = 4 * off * (off + 2) / k
+        if slack <= SLACK:
+            limit = _priced(points, edges, price) + slack * price
+            break
+        next_price = bracket.next_price(price, edges)
+        if bracket.stuck:
+            # The least cost is convex in k, so k groups cost no more than the larger of these.
+            limit = max(_priced(points, ends, price) for ends in bracket.ends())
+            break
+        price = next_price
+    total = passes.least.sum(axis=0)
+    while True:
+        kept = np.flatnonzero(total <= _raised(limit))
+        graph = Graph(problem, kept, passes.least.take(kept, axis=1), price, _raised(limit))
+        cuts = graph.best_cuts(k)
+        if cuts is None and len(kept) == n + 1:
+            cuts = exact_cuts(problem.values, problem.weights, k)
+            break
+        if cuts is None:
+            slack = max(8 * slack, SLACK)
+            limit += slack * price
+            continue
+        # All paths of k groups that cost no more are in the graph, if this is within the limit.
+        needed = _priced(points, np.concatenate([[0], cuts, [n]]), price)
+        if needed <= limit:
+            break
+        limit = needed
+    if progress is not None:
+        progress(n, n)
+    return cuts
+
+
+def first_price(problem: Problem, k: int) -> float:
+    """About the price that makes k groups best, from some of the positions."""
+    points, n = problem.points, len(problem.values)
+    # Exact for evenly spread values.
+    price = _clipped(2 * path_cost(points, np.array([0, n]))[0] / k**3)
+    cells = max(2048, 32 * k)
+    if 4 * cells > n:
+        return price
+    edges = _balanced_edges(problem, cells)
+    sums = problem.sums.take(edges, axis=1)
+    coarse = Points(problem.deviation[edges[:-1]], sums, problem.bounds, False)
+    passes, bracket = Passes(coarse, 1, 1), Bracket(coarse, k)
+    for _ in range(60):
+        found = passes.run(price)
+        if len(found) - 1 == k:
+            return bracket.middle_price(price, found)
+        if bracket.stuck:
+            break
+        price = bracket.next_price(price, found)
+    return price
+
+
+def _balanced_edges(problem: Problem, cells: int) -> Edges:
+    """Edges of at most `cells` cells that matter about equally.
+
+    The best levels are as dense as the cube root of the density of the values (Panter and Dite
+    1951), so that a cell's share is width**(2/3) weight**(1/3).
+    """
+    n, ends = len(problem.values), cells // 8
+    inner = np.arange(ends, n - ends, max(1, n // (16 * cells)))
+    # Each of the outermost values, where a few may be far from the rest.
+    fine = np.concatenate([np.arange(ends), inner, np.arange(n - ends, n + 1)])
+    # From value to value, so that a gap counts too.
+    width = np.diff(problem.deviation[np.minimum(fine, n - 1)])
+    total = np.cumsum(np.cbrt(width**2 * np.diff(problem.sums[4, fine])))
+    chosen = np.searchsorted(total, np.linspace(0, total[-1], cells + 1)[1:-1]) + 1
+    chosen = chosen[np.append(True, chosen[1:] > chosen[:-1]) & (chosen < len(fine) - 1)]
+    return np.concatenate([[0], fine[chosen], [n]])
+
+
+class Passes:
+    """Least costs with a price over some points, and the arrays that they take.
+
+    Attributes
+    ----------
+    least : (passes, n + 1) array
+        Lower bounds of the least cost from position 0 and, in the second row, to position n.
+    """
+
+    def __init__(self, points: Points, passes: int, threads: int) -> None:
+        n = len(points)
+        self.points = points
+        self.threads = min(threads, passes) if n >= SERIAL else 1
+        self.least = np.empty((passes, n + 1))
+        self.previous = np.empty((passes, n + 1), np.uint32)
+        self.scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
+        self.path = np.empty(n + 1, np.int64)
+
+    def run(self, price: float, progress: Callable[[int], object] | None = None) -> Edges:
+        """The edges of about the best groups at this price."""
+        run_passes(
+            self.points, price, self.least, self.previous, self.scratch, self.threads, ISA,
+            progress,
+        )  # fmt: skip
+        count = path_back(self.previous[0], self.path)
+        return self.path[len(self.path) - count :].copy()
+
+
+class Bracket:
+    """Chooses prices so that k groups become the best ones.
+
+    The best numbers of groups at two prices enclose k, and the slope between their costs is a
+    price between. As the least cost is convex in the number of groups, this ends, at the latest
+    with `stuck`: then k lies on a straight piece, where fewer and more groups are equally good.
+
+    Attributes
+    ----------
+    fewer, more : array or None
+        Edges of the best groups at `high` and at `low`, the closest to k that are known.
+    stuck : bool
+    """
+
+    def __init__(self, points: Points, k: int) -> None:
+        self.points, self.k = points, k
+        self.fewer: Edges | None = None
+        self.more: Edges | None = None
+        self.high, self.low = inf, 0.0
+        self.stuck = False
+        self._tries = 0
+        self._last: tuple[float, int] | None = None
+        # The price is about this power of 1 / groups: 3, if there are many (Panter and Dite 1951).
+        self._power = 3.0
+
+    def next_price(self, price: float, edges: Edges) -> float:
+        """The price to try after these edges were best at `price`, with not k groups."""
+        return _clipped(self._next(price, edges))
+
+    def _next(self, price: float, edges: Edges) -> float:
+        k, found = self.k, len(edges) - 1
+        self._tries += 1
+        if found < k and (self.fewer is None or found >= len(self.fewer)):
+            self.fewer, self.high, self._tries = edges, price, 0
+        elif found > k and (self.more is None or found < len(self.more) - 1):
+            self.more, self.low, self._tries = edges, price, 0
+        if self._last is not None and self._last[1] != found:
+            power = (log(self._last[0]) - log(price)) / log(found / self._last[1])
+            self._power = min(max(power, 1.0), 12.0)
+        self._last = price, found
+        if self.fewer is None or self.more is None:
+            # Half a group further, for it is as well to have k between two others.
+            ratio = (found + (0.5 if found > k else -0.5)) / k
+            step = self._power * 2.0 ** min(self._tries, 40) * log(ratio)
+            return price * exp(min(max(step, -25.0), 25.0))
+        self.stuck = self._tries > 1
+        fewer, more = len(self.fewer) - 1, len(self.more) - 1
+        if self._tries == 0 and more - fewer > 4 and fewer > 1:
+            power = (log(self.high) - log(self.low)) / log(more / fewer)
+            near, count = (self.high, fewer) if k * k < fewer * more else (self.low, more)
+            return exp(log(near) + power * log(count / k))
+        return self._slope(self.fewer, self.more)
+
+    @property
+    def lost(self) -> bool:
+        """Whether no price seems to lead to k groups."""
+        return self._tries > 8 and (self.fewer is None or self.more is None)
+
+    def ends(self) -> tuple[Edges, Edges]:
+        """`fewer` and `more`, both known."""
+        assert self.fewer is not None
+        assert self.more is not None
+        return self.fewer, self.more
+
+    def middle_price(self, price: float, edges: Edges) -> float:
+        """A price amid those that make k groups best, as these edges were at `price`."""
+        if self.fewer is None or self.more is None or len(self.fewer) == 2:
+            return price
+        # Roots first, as the product may overflow.
+        return sqrt(self._price_at_k(self.fewer, edges)) * sqrt(self._price_at_k(edges, self.more))
+
+    def _slope(self, fewer: Edges, more: Edges) -> float:
+        cost = path_cost(self.points, fewer)[0] - path_cost(self.points, more)[0]
+        return cost / (len(more) - len(fewer))
+
+    def _price_at_k(self, fewer: Edges, more: Edges) -> float:
+        """From the slope, which is the price of the number of groups in the middle."""
+        middle = (len(fewer) + len(more) - 2) / 2
+        return self._slope(fewer, more) * (middle / self.k) ** self._power
+
+
+class Graph:
+    """Best paths through a few positions, in exact arithmetic, for one price after another.
+
+    Parameters
+    ----------
+    problem : Problem
+    positions : (m,) int64 array
+        Ascending, from 0 to the number of values.
+    least : (2, m) array
+        Lower bounds of the least cost at `price` from position 0 and to the last.
+    price, limit : float
+        Paths that cost more than `limit` at `price` are left out.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        positions: Edges,
+        least: NDArray[np.float64],
+        price: float,
+        limit: float,
+    ) -> None:
+        m = len(positions)
+        self.problem, self.positions, self.least = problem, positions, least
+        self.price, self.limit = price, limit
+        self.potential = np.empty((m, 3))
+        self.fewest, self.most = np.empty((2, m), np.int32)
+        self.starts = np.empty(m + 1, np.intp)
+        self.sources = np.empty(4 * m, np.intp)
+        self.totals = np.empty((4 * m, 3))
+
+    @cached_property
+    def exact(self) -> ExactCosts:
+        return ExactCosts(self.problem, self.positions)
+
+    def best_cuts(self, k: int) -> Cuts | None:
+        """The lowest of the best cuts into k groups; None if none are found."""
+        bracket = Bracket(self.problem.points, k)
+        price, exact_price = self.price, None
+        everything = len(self.positions) > len(self.problem.values)
+        for _ in range(12 if everything else 60):
+            if not self._sweep(price if exact_price is None else exact_price):
+                return None
+            nearest = min(max(k, int(self.fewest[-1])), int(self.most[-1]))
+            edges = self._path(nearest)
+            if nearest == k:
+                return edges[1:-1]
+            price = bracket.next_price(price, edges)
+            exact_price = self._exact_slope(*bracket.ends()) if bracket.stuck else None
+            if bracket.lost:
+                return None
+        return None
+
+    def _sweep(self, price: float | Fraction) -> bool:
+        """Find the best paths to every position. False if that took too long."""
+        done, decided = np.zeros(1, np.intp), False
+        scaled = (price, 0.0, 0.0) if isinstance(price, float) else self.exact.as_scaled(price)
+        while True:
+            end = sweep(
+                self.problem.points, self.positions, self.least, self.price, self.limit, scaled,
+                self.potential, self.fewest, self.most, self.starts, self.sources, self.totals,
+                done, decided, BUDGET,
+            )  # fmt: skip
+            decided = end == SweepEnd.UNDECIDED
+            if decided:
+                self._decide(int(done[0]), price)
+            elif end == SweepEnd.FULL:
+                self.sources = np.concatenate([self.sources, np.empty_like(self.sources)])
+                self.totals = np.concatenate([self.totals, np.empty_like(self.totals)])
+            else:
+                return end == SweepEnd.DONE
+
+    def _decide(self, j: int, price: float | Fraction) -> None:
+        """Keep the best of the edges to a position that the sweep cannot tell apart."""
+        if isinstance(price, float):
+            price = self.exact.from_scaled(price)
+        start, stop = int(self.starts[j]), int(self.starts[j + 1])
+        best = [start]
+        for edge in range(start + 1, stop):
+            more = self._difference(int(self.sources[edge]), int(self.sources[best[0]]), j, price)
+            if more < 0:
+                best = [edge]
+            elif more == 0:
+                best.append(edge)
+        stop = start + len(best)
+        self.sources[start:stop] = self.sources[best]
+        self.totals[start:stop] = self.totals[best]
+        self.starts[j + 1] = stop
+
+    def _difference(self, a: int, b: int, j: int, price: Fraction) -> Fraction:
+        """How much more a path to j by a costs than one by b."""
+        costs: Counter[tuple[int, int]] = Counter()
+        ends, groups = [a, b], [1, 1]
+        costs[self.exact.cost(a, j)] += 1
+        costs[self.exact.cost(b, j)] -= 1
+        # Back to where the two paths part; positions ascend along each.
+        while ends[0] != ends[1]:
+            side = int(ends[1] > ends[0])
+            source = int(self.sources[self.starts[ends[side]]])
+            costs[self.exact.cost(source, ends[side])] += -1 if side else 1
+            groups[side] += 1
+            ends[side] = source
+        # Often the same costs in another order.
+        rest = (Fraction(cost * times, w) for (cost, w), times in costs.items() if times)
+        return sum(rest, price * (groups[0] - groups[1]))
+
+    def _path(self, k: int) -> Edges:
+        """The edges of the lowest of the best paths of k groups, between `fewest` and `most`."""
+        path = np.empty(k + 1, np.intp)
+        # Two best paths can exchange their ends so that one has a group more and the other one
+        # fewer, because the cost is Monge. So there are best paths of every number between.
+        if not lowest_path(self.fewest, self.most, self.starts, self.sources, path):
+            raise AssertionError("a gap in the numbers of groups of best paths")
+        return self.positions[path]
+
+    def _exact_slope(self, fewer: Edges, more: Edges) -> Fraction:
+        costs = [
+            self.exact.total(pairwise(np.searchsorted(self.positions, edges).tolist()))
+            for edges in (fewer, more)
+        ]
+        return (costs[0] - costs[1]) / (len(more) - len(fewer))
+
+
+def _priced(points: Points, edges: Edges, price: float) -> float:
+    """An upper bound of what a path costs."""
+    cost, error = path_cost(points, edges)
+    return cost + error + price * (len(edges) - 1)
+
+
+def _raised(limit: float) -> float:
+    """More than what rounding takes from the sum of a few terms."""
+    return limit * (1 + 2.0**-48)
+
+
+def _clipped(price: float) -> float:
+    return min(max(price, LEAST_PRICE), 1 / LEAST_PRICE)
+
+
+def _part(progress: Progress | None, done: float, n: int) -> Callable[[int], object] | None:
+    """Reports of a pass that counts for half of what is left."""
+    if progress is None:
+        return None
+    return lambda position: progress(int(done + position * (n - done) / (2 * n)), n)

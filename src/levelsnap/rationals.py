@@ -1,0 +1,170 @@
+"""Exact arithmetic for optimal 1-D k-means: sums and costs of values as Python integers.
+
+Values count in a power of two of their own, and so do weights, so that both are integers.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import accumulate
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .points import Problem, as_integers
+
+# Exact prefix sums of w, w d and w d**2.
+Sums = tuple[int, int, int]
+
+# Values whose Python integers are held at a time.
+BLOCK = 1 << 16
+
+
+class ExactCosts:
+    """Costs of groups between some positions as rationals, times 2**exponent."""
+
+    def __init__(self, problem: Problem, positions: NDArray[np.int64]) -> None:
+        values, weights = problem.values, problem.weights
+        self.sums = exact_sums(values, weights, positions)
+        weight_unit = 0 if weights is None else _unit(weights)
+        # From the scale of a Problem to that of the sums.
+        self.shift = -(problem.cost_exponent + 2 * _unit(values) + weight_unit)
+
+    def cost(self, i: int, j: int) -> tuple[int, int]:
+        """Numerator and denominator, from the i-th position to the j-th."""
+        (w_i, s1_i, s2_i), (w_j, s1_j, s2_j) = self.sums[i], self.sums[j]
+        w, s1 = w_j - w_i, s1_j - s1_i
+        return (s2_j - s2_i) * w - s1 * s1, w
+
+    def total(self, groups: Iterable[tuple[int, int]]) -> Fraction:
+        """Of several groups."""
+        by_weight: dict[int, int] = {}
+        for i, j in groups:
+            numerator, weight = self.cost(i, j)
+            by_weight[weight] = by_weight.get(weight, 0) + numerator
+        return sum((Fraction(n, w) for w, n in by_weight.items()), Fraction(0))
+
+    def from_scaled(self, price: float) -> Fraction:
+        return Fraction(price) * Fraction(2) ** self.shift
+
+    def as_scaled(self, price: Fraction) -> tuple[float, float, float]:
+        """As hi, lo and a bound of the error, on the scale of a Problem."""
+        scaled = price / Fraction(2) ** self.shift
+        high = float(scaled)
+        low = float(scaled - Fraction(high))
+        return high, low, abs(low) * 2.0**-50 + 2.0**-1000
+
+
+def exact_cuts(values: NDArray, weights: NDArray | None, k: int) -> NDArray[np.int64]:
+    """The lowest of the best cuts into k groups, by dynamic programming over all positions.
+
+    By divide and conquer, as the lowest best cut never decreases with the position: O(k n log n)
+    operations on long integers.
+    """
+    n = len(values)
+    sums = exact_sums(values, weights, np.arange(n + 1))
+    # The g-th cut takes one of the positions g..n-k+g.
+    below, least, choices = [0], [(0, 1)], []
+    for g in range(1, k + 1):
+        here = list(range(g, n - k + g + 1)) if g < k else [n]
+        least, choice = _layer(sums, here, below, least)
+        choices.append(dict(zip(here, choice, strict=True)))
+        below = here
+    cuts = [n]
+    for choice_of in reversed(choices):
+        cuts.append(choice_of[cuts[-1]])
+    return np.array(cuts[-2:0:-1], np.int64)
+
+
+def _layer(
+    sums: list[Sums], here: list[int], below: list[int], least: list[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """The least cost of each position here, and the lowest best position below for its last group.
+
+    `least` holds the costs of the positions below, as numerators and denominators.
+    """
+    costs, choices = [(0, 1)] * len(here), [0] * len(here)
+    # Indices of positions, and of candidates below.
+    todo = [(0, len(here) - 1, 0, len(below) - 1)]
+    while todo:
+        low, high, first, last = todo.pop()
+        middle = (low + high) // 2
+        w_j, s1_j, s2_j = sums[here[middle]]
+        best, choice = (1, 0), first  # more than any cost
+        for candidate in range(first, last + 1):
+            if below[candidate] >= here[middle]:
+                break
+            w_i, s1_i, s2_i = sums[below[candidate]]
+            w, s1 = w_j - w_i, s1_j - s1_i
+            numerator, denominator = least[candidate]
+            squares = (s2_j - s2_i) * w - s1 * s1
+            numerator, denominator = numerator * w + squares * denominator, denominator * w
+            if numerator * best[1] < best[0] * denominator:
+                best, choice = (numerator, denominator), candidate
+        common = gcd(*best)
+        costs[middle] = best[0] // common, best[1] // common
+        choices[middle] = below[choice]
+        if low < middle:
+            todo.append((low, middle - 1, first, choice))
+        if middle < high:
+            todo.append((middle + 1, high, choice, last))
+    return costs, choices
+
+
+def exact_mean(values: NDArray, weights: NDArray | None) -> float:
+    """The mean, correctly rounded, whatever its size."""
+    unit = _unit(values)
+    w, s1, _ = exact_sums(values, weights, np.array([0, len(values)]))[1]
+    median = _integers(values[len(values) // 2 :][:1], unit)[0]
+    numerator, denominator = s1 + median * w, w
+    # Python rounds the quotient of two integers correctly.
+    if unit < 0:
+        denominator <<= -unit
+    else:
+        numerator <<= unit
+    return numerator / denominator
+
+
+def exact_sums(values: NDArray, weights: NDArray | None, positions: NDArray[np.intp]) -> list[Sums]:
+    """Prefix sums of w, w d and w d**2 at ascending positions from 0 on, as Python integers.
+
+    d is the deviation from the median; values and weights count in a power of two of their own.
+    """
+    unit = _unit(values)
+    weight_unit = 0 if weights is None else _unit(weights)
+    median = _integers(values[len(values) // 2 :][:1], unit)[0]
+    totals = [0, 0, 0]
+    sums: list[Sums] = []
+    for start in range(0, int(positions[-1]) + 1, BLOCK):
+        stop = min(start + BLOCK, len(values))
+        wanted = positions[np.searchsorted(positions, start) :]
+        wanted = wanted[: np.searchsorted(wanted, start + BLOCK)] - start
+        d = _integers(values[start:stop], unit) - median
+        if weights is None:
+            terms = ([1] * len(d), d.tolist(), (d * d).tolist())
+        else:
+            w = _integers(weights[start:stop], weight_unit)
+            terms = (w.tolist(), (w * d).tolist(), (w * d * d).tolist())
+        running = [
+            list(accumulate(term, initial=total)) for term, total in zip(terms, totals, strict=True)
+        ]
+        sums.extend(zip(*([row[i] for i in wanted.tolist()] for row in running), strict=True))
+        totals = [row[-1] for row in running]
+    return sums
+
+
+def _unit(values: NDArray) -> int:
+    """An exponent such that every value is an integer times 2**exponent."""
+    if values.dtype.kind != "f":
+        return 0
+    nonzero = np.abs(values[values != 0])
+    return int(np.frexp(np.float64(nonzero.min()))[1]) - 53 if len(nonzero) else 0
+
+
+def _integers(values: NDArray, unit: int) -> NDArray:
+    """Values as Python integers times 2**unit, in an array of objects."""
+    if values.dtype.kind != "f":
+        return as_integers(values).astype(object)
+    fractions, exponents = np.frexp(values.astype(np.float64))
+    shifts = np.where(fractions == 0, 0, exponents - 53 - unit)
+    return np.ldexp(fractions, 53).astype(np.int64).astype(object) << shifts.astype(object)
