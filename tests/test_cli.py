@@ -151,6 +151,17 @@ def test_quantize_with_opencv_and_a_seed(succeeds, image_file, tmp_path):
     assert_same(out, levelsnap.fit(image, 4, method="opencv", seed=5).snap(image))
 
 
+def test_choose_shows_every_number_of_levels(succeeds, image_file):
+    image = np.load(image_file("image.npy"))
+    said = succeeds("choose", image_file("image.npy"), "--k-max", 4, "--weights", "counts")
+    expected = levelsnap.choose_k(image, 4, weights="counts")
+    lines = said.splitlines()
+    assert [line.split()[0] for line in lines] == ["K", "1", "2", "3", "4"]
+    assert [line.endswith("*") for line in lines[1:]] == (expected.ks == expected.k).tolist()
+    chosen = succeeds("choose", image_file("image.npy"), "--criterion", "gvf", "--quiet")
+    assert int(chosen) == levelsnap.choose_k(image, criterion="gvf").k
+
+
 def test_fit_shares_levels_between_images_and_apply_uses_them(succeeds, image_file, tmp_path):
     whole = np.load(image_file("whole.npy"))
     np.save(tmp_path / "top.npy", whole[:10])

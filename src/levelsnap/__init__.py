@@ -1,5 +1,6 @@
 """Snap every element of an array to the nearest of K levels: exact, parallel, quick."""
 
+from .choose import KChoice, choose_k
 from .codebook import Codebook, thresholds
 from .config import show_config
 from .fit import fit, unique_quantize
@@ -12,6 +13,8 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Codebook",
     "Histogram",
+    "KChoice",
+    "choose_k",
     "distinct",
     "fit",
     "get_num_threads",

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import numpy as np
 
-from . import Codebook, Histogram, __version__, histogram
+from . import Codebook, Histogram, __version__, choose_k, histogram
 from . import fit as fit_levels
 from .raster import check_image, check_targets, is_image, is_lossy, read_image, write_images
 
@@ -58,6 +58,13 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 FILE = click.Path(path_type=Path, readable=False)
 
+weights_option = click.option(
+    "--weights",
+    type=click.Choice(["distinct", "counts"]),
+    default="distinct",
+    show_default=True,
+    help="Count each distinct value once, or each pixel once.",
+)
 fit_options = options(
     click.option("-k", type=int, required=True, metavar="K", help="Number of levels."),
     click.option(
@@ -67,13 +74,7 @@ fit_options = options(
         show_default=True,
         help="optimal: the best K levels there are. lloyd: quick, local. opencv: cv2.kmeans.",
     ),
-    click.option(
-        "--weights",
-        type=click.Choice(["distinct", "counts"]),
-        default="distinct",
-        show_default=True,
-        help="Count each distinct value once, or each pixel once.",
-    ),
+    weights_option,
     click.option("--seed", type=int, metavar="N", help="Of the random starts of lloyd and opencv."),
 )
 run_options = options(
@@ -160,13 +161,7 @@ def fit(
     started = time.perf_counter()
     check_codebook(codebook_path)
     check_targets(codebook_path)
-    pixels = 0
-    histograms = []
-    for path in image_paths:
-        image = read_image(path)
-        pixels += image.size
-        histograms.append(histogram(image, threads=threads))
-    merged = Histogram.merge(*histograms)
+    merged, pixels = histogram_of(image_paths, threads)
     codebook = fit_with_progress(merged, threads=threads, quiet=quiet, **choices)
     write_images({codebook_path: codebook})
     summarize(codebook, pixels, started, quiet)
@@ -202,6 +197,42 @@ def apply(
     )
 
 
+@levelsnap.command(short_help="Show how well 1, 2, 3 ... levels fit.")
+@click.argument("image_paths", metavar="IN...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--k-max", type=int, default=32, show_default=True, metavar="K", help="The most levels."
+)
+@click.option(
+    "--criterion",
+    type=click.Choice(["bic", "gvf"]),
+    default="bic",
+    show_default=True,
+    help="bic: Bayesian information criterion. gvf: elbow of the goodness of variance fit.",
+)
+@weights_option
+@run_options
+def choose(image_paths: tuple[Path, ...], threads: int | None, quiet: bool, **choices: Any) -> None:
+    """Fit 1 to K levels to all the images IN together and show how well each number fits.
+
+    The line of the chosen number is marked with *; with --quiet only the number is printed.
+
+    \b
+    Example:
+      levelsnap choose dem.tif --k-max 12
+    """
+    merged, _ = histogram_of(image_paths, threads)
+    with _progress(quiet) as progress:
+        choice = choose_k(merged, threads=threads, progress=progress, **choices)
+    if quiet:
+        click.echo(choice.k)
+        return
+    click.echo(f"{'K':>5}  {'inertia':>12}  {'gvf':>8}  {'bic':>14}")
+    rows = zip(choice.ks, choice.inertia, choice.gvf, choice.bic, strict=True)
+    for k, inertia, gvf, bic in rows:
+        mark = " *" if k == choice.k else ""
+        click.echo(f"{k:>5}  {inertia:>12.6g}  {gvf:>8.6f}  {bic:>14.1f}{mark}")
+
+
 @levelsnap.command(short_help="Describe an image or a file of levels.")
 @click.argument("path", metavar="FILE", type=FILE)
 def info(path: Path) -> None:
@@ -209,6 +240,17 @@ def info(path: Path) -> None:
     facts = image_facts(path) if is_image(path) else codebook_facts(path)
     for name, value in facts.items():
         click.echo(f"{name}: {value}")
+
+
+def histogram_of(paths: tuple[Path, ...], threads: int | None) -> tuple[Histogram, int]:
+    """Of all images together, and how many pixels they have."""
+    pixels = 0
+    histograms = []
+    for path in paths:
+        image = read_image(path)
+        pixels += image.size
+        histograms.append(histogram(image, threads=threads))
+    return Histogram.merge(*histograms), pixels
 
 
 def image_facts(path: Path) -> dict[str, Any]:

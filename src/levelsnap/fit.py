@@ -112,22 +112,21 @@ def fit(
     .. [2] Gronlund, Larsen, Mathiasen, Nielsen, Schneider, Song: Fast exact k-means, k-medians
        and Bregman divergence clustering in 1D. arXiv:1701.07204, 2017.
     """
-    k = _integer("k", k, 1)
+    k = check_integer("k", k, 1)
     if method not in _METHODS:
         accepted = ", ".join(f'"{name}"' for name in _METHODS)
         raise ValueError(f"method must be one of {accepted}, given {method!r}")
     check_weights(weights)
-    max_distinct = _integer("max_distinct", max_distinct, 1)
-    attempts = _integer("attempts", attempts, 1)
-    max_iter = _integer("max_iter", max_iter, 1)
+    max_distinct = check_integer("max_distinct", max_distinct, 1)
+    attempts = check_integer("attempts", attempts, 1)
+    max_iter = check_integer("max_iter", max_iter, 1)
     if not isinstance(eps, numbers.Real):
         raise TypeError(f"eps must be a number, given {eps!r}")
     if not 0 <= eps < math.inf:
         raise ValueError(f"eps must be finite and not negative, given {eps!r}")
     if seed is not None:
-        seed = _integer("seed", seed, 0)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable or None, given {progress!r}")
+        seed = check_integer("seed", seed, 0)
+    check_progress(progress)
     if threads is not None:
         check_threads(threads)
     if isinstance(image_or_histogram, Histogram) and where is not True:
@@ -137,7 +136,7 @@ def fit(
             raise ValueError('method "opencv" takes weights="distinct" only')
         _check_no_nan(image_or_histogram, where)
 
-    values, counts = _values(image_or_histogram, weights, where, threads)
+    values, counts = values_to_fit(image_or_histogram, weights, where, threads)
     if method == "opencv":
         return _fit_opencv(values, k, seed, attempts, max_iter, eps)
     _check_k(k, len(values), "distinct values")
@@ -198,13 +197,13 @@ def unique_quantize(
     --------
     fit : the same with every option, and the global optimum by default.
     """
-    max_tries = _integer("max_tries", max_tries, 1)
+    max_tries = check_integer("max_tries", max_tries, 1)
     codebook = fit(arr, K, method="opencv", attempts=max_tries, max_iter=max_iter, eps=eps)
     labels, image = codebook.labels_and_snap(arr, dtype=(np.int64, np.float64))
     return codebook.centers.copy(), labels, image
 
 
-def _values(
+def values_to_fit(
     data: ArrayLike | Histogram, weights: str, where: ArrayLike, threads: int | None
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """The finite values to fit, at least one, and their weights; None: each counts once."""
@@ -300,7 +299,12 @@ def _check_k(k: int, n: int, what: str) -> None:
         raise ValueError(f"k = {k} is more than the {n} {what}")
 
 
-def _integer(name: str, value: object, least: int) -> int:
+def check_progress(progress: object) -> None:
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None, given {progress!r}")
+
+
+def check_integer(name: str, value: object, least: int) -> int:
     try:
         if isinstance(value, bool):
             raise TypeError

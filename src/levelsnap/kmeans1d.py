@@ -171,55 +171,66 @@ def grid_cuts(
     optimum is at least (sqrt(grid optimum) - ||x - r||)**2. With m the mean of a cell,
     ||x - r||**2 is the sum of the cost within the cells and w (m - r)**2.
     """
-    values, weights = problem.values, problem.weights
-    n = len(values)
-    edges = _cell_edges(values, max(cells, k))
-    if len(edges) == n + 1:
+    n = len(problem.values)
+    if n <= max(cells, k):
         return optimal_cuts(problem, k, threads=threads, progress=progress), 0.0
-    points, offsets = _cell_points(problem, edges)
-    starts = np.flatnonzero(np.append(True, points[1:] > points[:-1]))
-    if len(starts) < k:
+    grid = Grid(problem, max(cells, k), threads)
+    if len(grid.problem.values) < k:
         raise ValueError(f"the values lie too close together for k = {k} float64 means")
-    points, offsets = points[starts], np.maximum.reduceat(offsets, starts)
-    edges = np.append(edges[starts], n)
-    grid = Problem(points, _cell_weights(weights, edges), threads)
-    coarse = optimal_cuts(grid, k, threads=threads, progress=progress)
-    cuts = _lloyd(problem, edges[coarse], steps, 0.0)
-
+    cuts, coarse = grid.cuts(k, steps=steps, threads=threads, progress=progress)
     cost, error = problem.cost(_edges(cuts, n))
-    least = _least_cost(problem, edges, offsets, grid, coarse)
+    least = grid.least_cost(coarse)
     # Not for NaN either, which extreme weights can lead to.
     return cuts, max((cost + error) / least * (1 + 1e-15) - 1, 0.0) if least > 0 else inf
 
 
-@np.errstate(all="ignore")
-def _least_cost(
-    problem: Problem, edges: Edges, offsets: NDArray[np.float64], grid: Problem, cuts: Cuts
-) -> float:
-    """A lower bound of the optimum from that of its grid; see `grid_cuts`.
+class Grid:
+    """Values gathered in cells: half of them of equal width, half of equal number.
 
-    Parameters
+    Attributes
     ----------
-    problem, grid : Problem
-        The values, and a point for each of their cells.
-    edges, offsets : arrays
-        The edges of the cells, and how far a point may be from the mean of its cell.
-    cuts : array
-        The optimal cuts of the grid.
+    problem : Problem
+        A point about the mean of each cell, with the cell's weight.
     """
-    grid_cost, grid_error = grid.cost(_edges(cuts, len(offsets)))
-    # To the scale of the values.
-    grid_least = np.ldexp(grid_cost - grid_error, problem.cost_exponent - grid.cost_exponent)
-    if problem.weights is not None and problem.weights.dtype.kind == "f":
-        # The weights of the cells are rounded sums.
-        grid_least *= 1 - len(problem.values) * 2.0**-52
-    apart, apart_error = problem.cost(edges)
-    weight_exponent = problem.cost_exponent - 2 * problem.exponent
-    scaled_weights = np.ldexp(grid.weights.astype(np.float64), weight_exponent)
-    scaled_offsets = np.ldexp(offsets, problem.exponent)
-    apart += apart_error + float(scaled_weights @ scaled_offsets**2) * (1 + 1e-9)
-    least = np.sqrt(max(grid_least, 0.0)) * (1 - 1e-15) - np.sqrt(apart) * (1 + 1e-15)
-    return float(least) ** 2 if least > 0 else 0.0
+
+    def __init__(self, values: Problem, cells: int, threads: int) -> None:
+        self._values = values
+        edges = _cell_edges(values.values, cells)
+        points, offsets = _cell_points(values, edges)
+        starts = np.flatnonzero(np.append(True, points[1:] > points[:-1]))
+        # How far a point may be from the mean of its cell.
+        self._offsets = np.maximum.reduceat(offsets, starts)
+        self._edges = np.append(edges[starts], edges[-1])
+        weights = _cell_weights(values.weights, self._edges)
+        self.problem = Problem(points[starts], weights, threads)
+
+    def cuts(
+        self, k: int, *, steps: int = 10, threads: int = 1, progress: Progress | None = None
+    ) -> tuple[Cuts, Cuts]:
+        """The best cuts of the cells, polished on the values, and between the cells."""
+        coarse = optimal_cuts(self.problem, k, threads=threads, progress=progress)
+        return _lloyd(self._values, self._edges[coarse], steps, 0.0), coarse
+
+    @np.errstate(all="ignore")
+    def least_cost(self, coarse: Cuts) -> float:
+        """A lower bound of the optimum, scaled, from the best cuts between the cells.
+
+        See `grid_cuts`.
+        """
+        values, grid = self._values, self.problem
+        grid_cost, grid_error = grid.cost(_edges(coarse, len(self._offsets)))
+        # To the scale of the values.
+        grid_least = np.ldexp(grid_cost - grid_error, values.cost_exponent - grid.cost_exponent)
+        if grid.weights.dtype.kind == "f":
+            # The weights of the cells are rounded sums.
+            grid_least *= 1 - len(values.values) * 2.0**-52
+        apart, apart_error = values.cost(self._edges)
+        weight_exponent = values.cost_exponent - 2 * values.exponent
+        weights = np.ldexp(grid.weights.astype(np.float64), weight_exponent)
+        offsets = np.ldexp(self._offsets, values.exponent)
+        apart += apart_error + float(weights @ offsets**2) * (1 + 1e-9)
+        least = np.sqrt(max(grid_least, 0.0)) * (1 - 1e-15) - np.sqrt(apart) * (1 + 1e-15)
+        return float(least) ** 2 if least > 0 else 0.0
 
 
 def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, int]:

@@ -65,6 +65,10 @@ class Problem:
         """The cost of the groups between edges and a bound of its error, both scaled."""
         return path_cost(self.points, edges)
 
+    def costs(self, edges: Edges) -> NDArray[np.float64]:
+        """The scaled cost of each group, and a bound of its error, shape (2, groups)."""
+        return _costs(self.points, edges)
+
     def nearest_cuts(self, means: NDArray[np.float64]) -> NDArray[np.intp]:
         """Cuts at the midpoints of ascending scaled means; a midpoint's value goes down."""
         middles = means[:-1] + (means[1:] - means[:-1]) / 2
@@ -73,11 +77,15 @@ class Problem:
 
 def path_cost(points: Points, edges: Edges) -> tuple[float, float]:
     """The scaled cost of the groups between edges, and a bound of its error."""
-    k = len(edges) - 1
-    costs, errors = np.empty((2, k))
-    group_costs(points, edges, costs, errors)
+    costs, errors = _costs(points, edges)
     total = float(costs.sum())
-    return total, float(errors.sum()) * (1 + 1e-9) + k * 2.0**-52 * total
+    return total, float(errors.sum()) * (1 + 1e-9) + len(costs) * 2.0**-52 * total
+
+
+def _costs(points: Points, edges: Edges) -> NDArray[np.float64]:
+    costs = np.empty((2, len(edges) - 1))
+    group_costs(points, edges, costs[0], costs[1])
+    return costs
 
 
 def _deviations(values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:

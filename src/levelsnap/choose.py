@@ -1,0 +1,173 @@
+"""choose_k: how well each number of levels fits, and which to take."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .fit import check_integer, check_progress, values_to_fit
+from .histogram import Histogram, check_weights
+from .kmeans1d import Grid, optimal_cuts
+from .points import Edges, Problem
+from .prices import Progress
+from .threads import check_threads, get_num_threads
+
+_CRITERIA = ("bic", "gvf")
+
+# More distinct values than this are gathered in as many cells.
+CELLS = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class KChoice:
+    """How well each number of levels fits, and the one that was chosen.
+
+    It can be given for `k` wherever an integer is asked for, as in ``fit(image, choice)``.
+
+    Attributes
+    ----------
+    k : int
+        The chosen number of levels.
+    criterion : {"bic", "gvf"}
+        By which it was chosen.
+    ks : (m,) int64 array
+        1 to the most levels that were looked at; the arrays below belong to these.
+    inertia : (m,) float64 array
+        The least sum of squared distances to the levels, in squared units of the data.
+    gvf : (m,) float64 array
+        Goodness of variance fit: 1 - inertia / inertia of one level.
+    bic : (m,) float64 array
+        Bayesian information criterion, larger is better; NaN where every group is a single value.
+    """
+
+    k: int
+    criterion: str
+    ks: NDArray[np.int64]
+    inertia: NDArray[np.float64]
+    gvf: NDArray[np.float64]
+    bic: NDArray[np.float64]
+
+    def __index__(self) -> int:
+        return self.k
+
+    def __repr__(self) -> str:
+        return f"KChoice(k={self.k}, criterion={self.criterion!r}, ks=1..{len(self.ks)})"
+
+
+def choose_k(
+    histogram: Histogram | ArrayLike,
+    k_max: SupportsIndex = 32,
+    *,
+    criterion: str = "bic",
+    weights: str = "distinct",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> KChoice:
+    """Fit 1 to `k_max` levels and choose a number of them.
+
+    Parameters
+    ----------
+    histogram : Histogram or array_like
+        The data, or an image to find the distinct values of.
+    k_max : int
+        The most levels to look at; no more than there are distinct values are.
+    criterion : {"bic", "gvf"}
+        "bic": the largest Bayesian information criterion. "gvf": the elbow of the goodness of
+        variance fit, where it is farthest above the straight line from its first value to its
+        last.
+    weights : {"distinct", "counts"}
+        As for `fit`.
+    threads : int, optional
+        By default `get_num_threads`.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after each number of levels.
+
+    Returns
+    -------
+    KChoice
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` does.
+
+    Notes
+    -----
+    Up to 65,536 distinct values the groups are the best ones. More are gathered in as many cells,
+    and the best groups of these polished by Lloyd steps.
+
+    The BIC is that of a mixture of K normal distributions, each with the mean, variance and share
+    of its group, where each value counts for its own group only [1]_: with N values, N_g of them
+    in group g of variance s_g**2,
+
+        2 sum_g N_g (log(N_g / N) - log(2 pi s_g**2) / 2 - 1 / 2) - (3 K - 1) log N.
+
+    A group of one distinct value takes a sixth of the distance to its nearest neighbour for s_g.
+
+    References
+    ----------
+    .. [1] Wang, Song: Ckmeans.1d.dp: Optimal k-means clustering in one dimension by dynamic
+       programming. The R Journal 3/2, 2011, and its package up to version 3.4.12.
+    """
+    k_max = check_integer("k_max", k_max, 1)
+    if criterion not in _CRITERIA:
+        raise ValueError(f'criterion must be "bic" or "gvf", given {criterion!r}')
+    check_weights(weights)
+    check_progress(progress)
+    n_threads = get_num_threads() if threads is None else check_threads(threads)
+
+    values, counts = values_to_fit(histogram, weights, True, threads)
+    problem = Problem(values, counts, n_threads)
+    ks = np.arange(1, min(k_max, len(values)) + 1)
+    cost, bic = np.empty(len(ks)), np.empty(len(ks))
+    for i, edges in enumerate(_groups(problem, ks, n_threads)):
+        cost[i] = problem.cost(edges)[0]
+        bic[i] = _bic(problem, edges)
+        if progress is not None:
+            progress(i + 1, len(ks))
+    gvf = 1 - cost / cost[0] if cost[0] > 0 else np.ones(len(ks))
+    with np.errstate(over="ignore"):
+        inertia = np.ldexp(cost, -problem.cost_exponent)
+    chosen = _elbow(gvf) if criterion == "gvf" or np.isnan(bic).all() else int(np.nanargmax(bic))
+    return KChoice(int(ks[chosen]), criterion, ks, inertia, gvf, bic)
+
+
+def _groups(problem: Problem, ks: NDArray[np.int64], threads: int) -> Iterator[Edges]:
+    """The edges of the best groups for each of some numbers of groups."""
+    n = len(problem.values)
+    grid = Grid(problem, CELLS, threads) if n > CELLS else None
+    for k in ks.tolist():
+        if grid is None or len(grid.problem.values) < k:
+            cuts = optimal_cuts(problem, k, threads=threads)
+        else:
+            cuts = grid.cuts(k, threads=threads)[0]
+        yield np.concatenate([[0], cuts, [n]])
+
+
+def _bic(problem: Problem, edges: Edges) -> float:
+    """See `choose_k`; in units of the values."""
+    k = len(edges) - 1
+    number = np.diff(problem.sums[4, edges])
+    variance = problem.costs(edges)[0] / number
+    number = np.ldexp(number, 2 * problem.exponent - problem.cost_exponent)
+    total = number.sum()
+    single = np.diff(edges) == 1
+    if single.all():
+        return math.nan
+    with np.errstate(all="ignore"):
+        gaps = np.concatenate([[np.inf], np.diff(problem.deviation), [np.inf]])
+        nearest = np.minimum(gaps[edges[:-1]], gaps[edges[1:]])
+        variance = np.where(single, (nearest / 6) ** 2, variance)
+        # Scaled by 2**exponent, whose share of the logarithm is the same for every k.
+        fits = number * (np.log(number / total) - np.log(2 * np.pi * variance) / 2 - 0.5)
+    unit = problem.exponent * math.log(2) * total
+    return float(2 * (fits.sum() + unit) - (3 * k - 1) * math.log(total))
+
+
+def _elbow(gvf: NDArray[np.float64]) -> int:
+    """Where a rising curve is farthest above the line from its first point to its last."""
+    line = np.linspace(gvf[0], gvf[-1], len(gvf))
+    return int(np.argmax(gvf - line))
