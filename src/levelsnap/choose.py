@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from .fit import check_integer, check_progress, values_to_fit
 from .histogram import Histogram, check_weights
 from .kmeans1d import Grid, optimal_cuts
-from .points import Edges, Problem
+from .points import Edges, Problem, solver_threads
 from .prices import Progress
-from .threads import check_threads, get_num_threads
+from .threads import check_threads
 
 _CRITERIA = ("bic", "gvf")
 
@@ -117,9 +117,11 @@ def choose_k(
         raise ValueError(f'criterion must be "bic" or "gvf", given {criterion!r}')
     check_weights(weights)
     check_progress(progress)
-    n_threads = get_num_threads() if threads is None else check_threads(threads)
+    if threads is not None:
+        check_threads(threads)
 
     values, counts = values_to_fit(histogram, weights, True, threads)
+    n_threads = solver_threads(threads, len(values))
     problem = Problem(values, counts, n_threads)
     ks = np.arange(1, min(k_max, len(values)) + 1)
     cost, bic = np.empty(len(ks)), np.empty(len(ks))

@@ -14,9 +14,9 @@ from .codebook import Codebook
 from .histogram import Histogram, check_weights, distinct, histogram
 from .kmeans1d import grid_cuts, group_means, lloyd_cuts, optimal_cuts
 from .nearest import NDITER_BLOCK, examine
-from .points import Problem
+from .points import Problem, solver_threads
 from .prices import Progress
-from .threads import check_threads, get_num_threads
+from .threads import check_threads
 
 _METHODS = ("optimal", "lloyd", "opencv")
 
@@ -145,7 +145,7 @@ def fit(
             f"{len(values)} distinct values are more than max_distinct = {max_distinct}; "
             "approximate=True fits on a grid, a larger max_distinct takes time and memory"
         )
-    n_threads = get_num_threads() if threads is None else check_threads(threads)
+    n_threads = solver_threads(threads, len(values))
     problem = Problem(values, counts, n_threads)
     if method == "lloyd":
         gap = math.inf

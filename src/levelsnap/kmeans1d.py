@@ -241,7 +241,11 @@ def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, in
     -1.8e308 for "no data", would make the squares of all other values underflow.
     """
     n = len(values)
-    low, high, found = 0, n, (0, 0)
+    found = 0, 0
+    gaps = np.diff(values[[0, 1, -2, -1]].astype(np.float64) / 8)[[0, 2]]
+    if k < 2 or 5 * gaps.max() < float(values[-1]) / 8 - float(values[0]) / 8:
+        return found  # surely none
+    low, high = 0, n
     smallest_gap: float | Fraction = inf
     lightest: float | Fraction = 1 if weights is None else inf
     while low + n - high < k - 1:

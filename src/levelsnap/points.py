@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kmeans1d import Points, group_costs, prefix_sums
+from .threads import get_num_threads
 
 # 0, the cuts and n.
 Edges = NDArray[np.int64]
@@ -16,6 +17,13 @@ SCALE = 400
 SERIAL = 1 << 13
 # Integers up to here are exact as float64.
 EXACT = 2**53
+
+
+def solver_threads(threads: int | None, n: int) -> int:
+    """The number of threads for n values."""
+    if n < SERIAL:
+        return 1
+    return get_num_threads() if threads is None else threads
 
 
 class Problem:
@@ -45,7 +53,7 @@ class Problem:
         scaled, weight_exponent = _scaled_weights(weights)
         self.cost_exponent = 2 * self.exponent + weight_exponent
         self.sums = np.empty((6, n + 1))
-        prefix_sums(self.deviation, rest, scaled, self.sums, min(threads, 2) if n >= SERIAL else 1)
+        prefix_sums(self.deviation, rest, scaled, self.sums, min(threads, 2))
 
         whole = weights is None or weights.dtype.kind == "u"
         total = n if scaled is None else float(scaled.sum())

@@ -31,7 +31,7 @@ from ._kmeans1d import (
     run_passes,
     sweep,
 )
-from .points import SERIAL, Edges, Problem, path_cost
+from .points import Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
 
@@ -159,7 +159,7 @@ class Passes:
     def __init__(self, points: Points, passes: int, threads: int) -> None:
         n = len(points)
         self.points = points
-        self.threads = min(threads, passes) if n >= SERIAL else 1
+        self.threads = min(threads, passes)
         self.least = np.empty((passes, n + 1))
         self.previous = np.empty((passes, n + 1), np.uint32)
         self.scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
