@@ -28,6 +28,9 @@ class Points:
     ) -> None: ...
     def __len__(self) -> int: ...
 
+def subtract(
+    values: np.ndarray[Any, Any], subtrahend: float, rest: np.ndarray[Any, Any]
+) -> None: ...
 def prefix_sums(
     deviation: np.ndarray[Any, Any],
     rest: np.ndarray[Any, Any],
@@ -46,6 +49,9 @@ def run_passes(
     progress: Callable[[int], object] | None,
 ) -> None: ...
 def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int: ...
+def positions_within(
+    least: np.ndarray[Any, Any], limit: float, positions: np.ndarray[Any, Any] | None
+) -> int: ...
 def sweep(
     points: Points,
     positions: np.ndarray[Any, Any],

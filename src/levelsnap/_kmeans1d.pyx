@@ -100,6 +100,7 @@ cdef extern from "kmeans1d.h" nogil:
         LS_PASS_ROWS
         LS_LEAF
 
+    ls_pair ls_two_sum(double a, double b)
     ls_pair ls_two_product(double a, double b)
     ls_pair ls_add(ls_pair a, ls_pair b)
     ls_estimate ls_group_cost(const ls_points *points, Py_ssize_t i, Py_ssize_t j)
@@ -170,6 +171,17 @@ cdef class Points:
 
     def __len__(self):
         return self.points.n
+
+def subtract(double[::1] values not None, double subtrahend, double[::1] rest not None):
+    """Subtract in place, leaving what that rounds in `rest`, of the same length."""
+    cdef ls_pair difference
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(values.shape[0]):
+            difference = ls_two_sum(values[i], -subtrahend)
+            values[i] = difference.hi
+            rest[i] = difference.lo
+
 
 cdef struct Walk:
     # Sums so far, outward from the median, and the next value.
@@ -324,6 +336,18 @@ def path_back(const uint32_t[::1] previous not None, int64_t[::1] path not None)
             path[end - 2 - count] = previous[path[end - 1 - count]]
             count += 1
     return count + 1
+
+
+def positions_within(const double[:, ::1] least not None, double limit, int64_t[::1] positions):
+    """How many positions j have ``least[0, j] + least[1, j] <= limit``; and which, if asked."""
+    cdef Py_ssize_t j, count = 0
+    with nogil:
+        for j in range(least.shape[1]):
+            if least[0, j] + least[1, j] <= limit:
+                if positions is not None:
+                    positions[count] = j
+                count += 1
+    return count
 
 
 def sweep(

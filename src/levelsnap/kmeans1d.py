@@ -243,7 +243,7 @@ def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, in
     n = len(values)
     found = 0, 0
     gaps = np.diff(values[[0, 1, -2, -1]].astype(np.float64) / 8)[[0, 2]]
-    if k < 2 or 5 * gaps.max() < float(values[-1]) / 8 - float(values[0]) / 8:
+    if gaps.max() < (float(values[-1]) / 8 - float(values[0]) / 8) / 5:
         return found  # surely none
     low, high = 0, n
     smallest_gap: float | Fraction = inf

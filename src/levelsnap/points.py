@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import Points, group_costs, prefix_sums
+from ._kmeans1d import Points, group_costs, prefix_sums, subtract
 from .threads import get_num_threads
 
 # 0, the cuts and n.
@@ -102,9 +102,9 @@ def _deviations(values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float6
     if values.dtype.kind == "f":
         ends = values[[0, -1]].astype(np.float64)
         exponent = SCALE - int(np.frexp(np.abs(ends).max())[1])
-        with np.errstate(under="ignore"):
-            scaled = np.ldexp(values.astype(np.float64), exponent)
-            high, low = two_sum(scaled, -scaled[middle])
+        high = _times_power(values, exponent)
+        low = np.empty(len(values))
+        subtract(high, high[middle], low)
         return high, low, exponent
     values = as_integers(values)
     if values.dtype.itemsize < 8:
@@ -119,6 +119,14 @@ def _deviations(values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float6
     np.negative(high[:middle], out=high[:middle])
     np.negative(low[:middle], out=low[:middle])
     return high, low, 0
+
+
+def _times_power(values: NDArray, exponent: int) -> NDArray[np.float64]:
+    """A new array, values * 2**exponent."""
+    if abs(exponent) < 1000:
+        return np.multiply(values, 2.0**exponent, dtype=np.float64)
+    with np.errstate(under="ignore"):
+        return np.ldexp(values.astype(np.float64), exponent)
 
 
 def _scaled_weights(weights: NDArray | None) -> tuple[NDArray[np.float64] | None, int]:

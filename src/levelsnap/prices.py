@@ -28,6 +28,7 @@ from ._kmeans1d import (
     SweepEnd,
     lowest_path,
     path_back,
+    positions_within,
     run_passes,
     sweep,
 )
@@ -85,9 +86,9 @@ def best_cuts(
             limit = max(_priced(points, ends, price) for ends in bracket.ends())
             break
         price = next_price
-    total = passes.least.sum(axis=0)
     while True:
-        kept = np.flatnonzero(total <= _raised(limit))
+        kept = np.empty(positions_within(passes.least, _raised(limit), None), np.int64)
+        positions_within(passes.least, _raised(limit), kept)
         graph = Graph(problem, kept, passes.least.take(kept, axis=1), price, _raised(limit))
         cuts = graph.best_cuts(k)
         if cuts is None and len(kept) == n + 1:
