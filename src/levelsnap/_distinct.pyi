@@ -1,10 +1,47 @@
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from typing_extensions import disjoint_base
 
-def count_patterns(
-    image: np.ndarray[Any, Any],
-    swapped: bool,
-    where: np.ndarray[Any, Any] | None,
-    counts: np.ndarray[Any, Any],
-) -> None: ...
+from ._nearest import Table
+
+TABLES: int
+PAGE_BITS: int
+
+@disjoint_base
+class Image:
+    @property
+    def size(self) -> int: ...
+    @property
+    def itemsize(self) -> int: ...
+    def __new__(
+        cls, image: np.ndarray[Any, Any], swapped: bool, where: np.ndarray[Any, Any] | None
+    ) -> Self: ...
+
+def sample(image: Image, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]: ...
+def see_patterns(image: Image, isa: int, seen: np.ndarray[Any, Any]) -> None: ...
+def count_patterns(image: Image, start: int, stop: int, tables: np.ndarray[Any, Any]) -> None: ...
+def by_bitmap(
+    image: Image, type: int, isa: int, dense: bool, threads: int
+) -> np.ndarray[Any, Any]: ...
+def by_set(
+    image: Image, limit: int, counted: bool, threads: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None: ...
+
+@disjoint_base
+class Deal:
+    @property
+    def buckets(self) -> int: ...
+    def __new__(cls, image: Image, table: Table, type: int, buckets: int, threads: int) -> Self: ...
+    def sizes(self) -> np.ndarray[Any, Any]: ...
+    def out(self, places: np.ndarray[Any, Any], keys: np.ndarray[Any, Any]) -> None: ...
+    def sort(
+        self, keys: np.ndarray[Any, Any], starts: np.ndarray[Any, Any], unique: bool
+    ) -> np.ndarray[Any, Any]: ...
+    def count(
+        self,
+        keys: np.ndarray[Any, Any],
+        starts: np.ndarray[Any, Any],
+        places: np.ndarray[Any, Any],
+        counts: np.ndarray[Any, Any],
+    ) -> None: ...

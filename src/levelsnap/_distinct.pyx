@@ -1,50 +1,372 @@
-"""Distinct values of 8- and 16-bit images, counted in parallel."""
+"""The loops that find distinct values: an image's elements, in parallel, through kernels/distinct.c.
+
+values.py chooses the way and says what it needs; element types and instruction sets are the ls_type
+and ls_isa of kernels/nearest.h.
+"""
 from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport prange
-from libc.stdint cimport uint64_t
-from libc.string cimport memset
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
 
 from levelsnap._nearest cimport (
-    LS_IMAGE, LS_WHERE, Operands, ls_count_patterns, ls_job, ls_plan
+    LS_IMAGE, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type, ls_visit,
+    ls_visitor
 )
 
-# What all threads count between two looks for Ctrl-C.
+cdef extern from "distinct.h" nogil:
+    enum:
+        LS_TABLES
+        LS_PAGE_BITS
+        LS_SORT_SCRATCH
+        LS_LINE
+        LS_FULL
+        LS_NO_MEMORY
+
+    ctypedef struct ls_order:
+        int size
+
+    ctypedef struct ls_patterns:
+        uint8_t *seen
+        ls_isa isa
+
+    ctypedef struct ls_bitmap:
+        pass
+
+    ctypedef struct ls_set:
+        Py_ssize_t used
+        uint64_t ones
+
+    ctypedef struct ls_deal:
+        const ls_table *table
+        ls_order order
+        Py_ssize_t *next
+        const Py_ssize_t *first
+        char *lines
+        void *keys
+
+    void ls_order_of(ls_order *order, ls_type type)
+    ls_visitor ls_see_bytes, ls_see_pairs, ls_count_bytes, ls_count_pairs
+    int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
+    void ls_bitmap_free(ls_bitmap *bitmap)
+    ls_visitor ls_bitmap_add
+    Py_ssize_t ls_bitmap_take(ls_bitmap *bitmap, uint32_t *elements)
+    int ls_set_start(ls_set *set, int counted, Py_ssize_t limit)
+    void ls_set_free(ls_set *set)
+    ls_visitor ls_set_add32, ls_set_add64
+    void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
+    ls_visitor ls_deal_count, ls_deal_out
+    void ls_deal_rest(const ls_deal *deal, Py_ssize_t buckets)
+    void ls_sort(const ls_order *order, void *keys, Py_ssize_t n, void *scratch)
+    Py_ssize_t ls_unique(const ls_order *order, void *keys, Py_ssize_t n, uint64_t *counts)
+    Py_ssize_t ls_count_unique(const ls_order *order, const void *keys, Py_ssize_t n)
+
+TABLES = LS_TABLES
+PAGE_BITS = LS_PAGE_BITS
+
+# What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
 cdef enum:
-    CHUNK = 1 << 24
+    CHUNK = 1 << 22
+    BUCKETS = 64
 
 
-def count_patterns(image, bint swapped, where, uint64_t[:, ::1] counts not None):
-    """Add to `counts` how often each bit pattern occurs.
+cdef class Image:
+    """The elements of an image that `where` does not skip, in a planned order.
 
     Parameters
     ----------
-    image : array of 1- or 2-byte elements, any layout
+    image : array, any layout
     swapped : bool
-        Whether the image is not in this machine's byte order.
+        Whether it is not in this machine's byte order.
     where : boolean array of the image's shape or None
-        False elements are not counted.
-    counts : (threads, patterns) uint64 array
-        One row for each thread, zero at first; the histogram is the sum of the rows.
     """
+
     cdef ls_job job
-    cdef Operands operands = Operands()
-    cdef Py_ssize_t start, size, share, row
-    cdef int threads = <int>counts.shape[0]
-    memset(&job, 0, sizeof(job))
-    operands.add(&job, LS_IMAGE, image, swapped)
-    operands.add(&job, LS_WHERE, where, False)
-    ls_plan(&job)
+    cdef Operands operands
+    cdef readonly Py_ssize_t size
+    cdef readonly int itemsize
+
+    def __cinit__(self, image, bint swapped, where):
+        memset(&self.job, 0, sizeof(self.job))
+        self.operands = Operands()
+        self.operands.add(&self.job, LS_IMAGE, image, swapped)
+        self.operands.add(&self.job, LS_WHERE, where, False)
+        ls_plan(&self.job)
+        self.size = self.job.size
+        self.itemsize = self.job.operand[<int>LS_IMAGE].size
+
+    cdef int visit(
+        self, Py_ssize_t start, Py_ssize_t stop, ls_visitor *visitor, char *states, size_t size,
+        int threads,
+    ) except -1:
+        """Elements start to stop, in equal shares for the threads, each with its own state.
+
+        The states lie `size` bytes apart. Returns what the visitors did, or-ed, once one does not
+        return 0.
+        """
+        cdef Py_ssize_t share = (stop - start + threads - 1) // threads, done = 0, here
+        cdef int t, stopped = 0
+        with nogil:
+            while done < share and not stopped:
+                for t in prange(
+                    threads, num_threads=threads, use_threads_if=threads > 1, schedule="static"
+                ):
+                    here = min(<Py_ssize_t>CHUNK, share - done)
+                    here = min(here, stop - start - t * share - done)
+                    stopped |= ls_visit(
+                        &self.job, start + t * share + done, here, visitor, states + t * size
+                    )
+                done += CHUNK
+                with gil:
+                    PyErr_CheckSignals()
+        return stopped
+
+
+cdef struct copier:
+    char *to
+    int size
+
+
+cdef int copy_run(void *state, const void *x, Py_ssize_t n) noexcept nogil:
+    cdef copier *here = <copier *>state
+    memcpy(here.to, x, n * here.size)
+    here.to += n * here.size
+    return 0
+
+
+def sample(Image image not None, const int64_t[::1] positions not None):
+    """The bits of the elements at some positions, without those that `where` skips."""
+    bits = np.empty(len(positions), f"u{image.itemsize}")
+    cdef const uint8_t[::1] memory = bits.view(np.uint8)
+    cdef copier state
+    cdef Py_ssize_t i
+    if len(positions) == 0:
+        return bits
+    state.to = <char *>&memory[0]
+    state.size = image.itemsize
     with nogil:
-        start = 0
-        while start < job.size:
-            size = min(<Py_ssize_t>CHUNK, job.size - start)
-            share = (size + threads - 1) // threads
-            for row in prange(
-                threads, num_threads=threads, use_threads_if=threads > 1, schedule="static"
-            ):
-                ls_count_patterns(
-                    &job, start + row * share, min(share, size - row * share), &counts[row, 0]
+        for i in range(positions.shape[0]):
+            ls_visit(&image.job, positions[i], 1, copy_run, &state)
+    return bits[:(state.to - <char *>&memory[0]) // image.itemsize]
+
+
+def see_patterns(Image image not None, int isa, uint8_t[:, ::1] seen not None):
+    """Mark the bit patterns of an 8- or 16-bit image, in one row for each thread."""
+    cdef int threads = <int>seen.shape[0], t
+    cdef ls_patterns *states = <ls_patterns *>PyMem_Calloc(threads, sizeof(ls_patterns))
+    if not states:
+        raise MemoryError
+    for t in range(threads):
+        states[t].seen = &seen[t, 0]
+        states[t].isa = <ls_isa>isa
+    try:
+        image.visit(
+            0, image.size, ls_see_bytes if image.itemsize == 1 else ls_see_pairs,
+            <char *>states, sizeof(ls_patterns), threads,
+        )
+    finally:
+        PyMem_Free(states)
+
+
+def count_patterns(
+    Image image not None, Py_ssize_t start, Py_ssize_t stop, uint32_t[:, ::1] tables not None
+):
+    """Count the bit patterns of at most 2**32 - 1 elements of an 8- or 16-bit image.
+
+    Each row of `tables` is a thread's, TABLES tables one after the other, zero at first; the counts
+    are the sums of all tables.
+    """
+    image.visit(
+        start, stop, ls_count_bytes if image.itemsize == 1 else ls_count_pairs,
+        <char *>&tables[0, 0], tables.strides[0], <int>tables.shape[0],
+    )
+
+
+def by_bitmap(Image image not None, int type, int isa, bint dense, int threads):
+    """The distinct values of a 32-bit image, ascending, by a bitmap of all bit patterns."""
+    cdef ls_bitmap bitmap
+    cdef uint32_t[::1] elements
+    cdef Py_ssize_t count
+    try:
+        if ls_bitmap_start(&bitmap, <ls_type>type, <ls_isa>isa, dense):
+            raise MemoryError("no memory for a bitmap of 512 MB")
+        image.visit(0, image.size, ls_bitmap_add, <char *>&bitmap, 0, threads)
+        with nogil:
+            count = ls_bitmap_take(&bitmap, NULL)
+        found = np.empty(count, np.uint32)
+        elements = found
+        if count:
+            with nogil:
+                ls_bitmap_take(&bitmap, &elements[0])
+        return found
+    finally:
+        ls_bitmap_free(&bitmap)
+
+
+def by_set(Image image not None, Py_ssize_t limit, bint counted, int threads):
+    """The distinct bits of a 32- or 64-bit image, in no order, by a hash set for each thread.
+
+    Returns (bits, counts), both uint64, which hold a value once for each thread that met it; or
+    None as soon as a thread has met more than `limit` values. Without `counted` the counts are
+    useless.
+    """
+    cdef ls_set *sets = <ls_set *>PyMem_Calloc(threads, sizeof(ls_set))
+    cdef int t, stopped
+    cdef Py_ssize_t size = 0, at = 0
+    cdef uint64_t[::1] bits, counts
+    if not sets:
+        raise MemoryError
+    try:
+        for t in range(threads):
+            if ls_set_start(&sets[t], counted, limit):
+                raise MemoryError("no memory for a hash set")
+        stopped = image.visit(
+            0, image.size, ls_set_add32 if image.itemsize == 4 else ls_set_add64, <char *>sets,
+            sizeof(ls_set), threads,
+        )
+        if stopped & LS_NO_MEMORY:
+            raise MemoryError("no memory for a larger hash set")
+        if stopped:
+            return None
+        for t in range(threads):
+            size += sets[t].used + (sets[t].ones > 0)
+        found, numbers = np.empty(size, np.uint64), np.empty(size, np.uint64)
+        bits, counts = found, numbers
+        for t in range(threads):
+            if at < size:
+                ls_set_take(&sets[t], &bits[at], &counts[at])
+            at += sets[t].used + (sets[t].ones > 0)
+        return found, numbers
+    finally:
+        for t in range(threads):
+            ls_set_free(&sets[t])
+        PyMem_Free(sets)
+
+
+cdef class Deal:
+    """Deals an image's elements out to buckets, which are then sorted.
+
+    Parameters
+    ----------
+    image : Image
+        Of 32- or 64-bit elements.
+    table : Table
+        Gives the bucket of an element as its label, of 2 bytes.
+    type : int
+        The image's element type.
+    buckets : int
+        One for each label, and the last for NaN.
+    threads : int
+    """
+
+    cdef Image image
+    cdef Table held  # what `table` points to
+    cdef ls_table table
+    cdef ls_order order
+    cdef int threads
+    cdef readonly Py_ssize_t buckets
+
+    def __cinit__(
+        self, Image image not None, Table table not None, int type, Py_ssize_t buckets, int threads
+    ):
+        self.image = image
+        self.held = table
+        self.table = table.table
+        self.table.nan_label = buckets - 1
+        self.buckets = buckets
+        self.threads = threads
+        ls_order_of(&self.order, <ls_type>type)
+
+    def sizes(self):
+        """How many elements of each thread's share each bucket has: (threads, buckets)."""
+        sizes = np.zeros((self.threads, self.buckets), np.intp)
+        self.run(ls_deal_count, sizes, None, None, None)
+        return sizes
+
+    def out(self, places, keys):
+        """Put the keys into an array, each bucket's from its place on; places (threads, buckets).
+
+        A bucket whose place is negative is left out.
+        """
+        lines = np.empty((self.threads * self.buckets + 1) * LS_LINE, np.uint8)
+        self.run(ls_deal_out, places.copy(), places, lines[-lines.ctypes.data % LS_LINE:], keys)
+
+    cdef run(
+        self, ls_visitor *visitor, Py_ssize_t[:, ::1] next, const Py_ssize_t[:, ::1] first,
+        uint8_t[::1] lines, keys,
+    ):
+        cdef uint8_t[::1] memory = None if keys is None else keys.view(np.uint8)
+        cdef ls_deal *states = <ls_deal *>PyMem_Calloc(self.threads, sizeof(ls_deal))
+        cdef int t
+        if not states:
+            raise MemoryError
+        try:
+            for t in range(self.threads):
+                states[t].table = &self.table
+                states[t].order = self.order
+                states[t].next = &next[t, 0]
+                if keys is not None:
+                    states[t].first = &first[t, 0]
+                    states[t].lines = <char *>&lines[t * self.buckets * LS_LINE]
+                    states[t].keys = &memory[0]
+            self.image.visit(
+                0, self.image.size, visitor, <char *>states, sizeof(ls_deal), self.threads
+            )
+            for t in range(self.threads):
+                if keys is not None:
+                    ls_deal_rest(&states[t], self.buckets)
+        finally:
+            PyMem_Free(states)
+
+    def sort(self, keys, const Py_ssize_t[::1] starts not None, bint unique):
+        """Sort each bucket, from starts[i] to starts[i + 1]; returns their numbers of distinct keys.
+
+        `unique`: leave the distinct elements of each, at its start, in place of its keys.
+        """
+        cdef Py_ssize_t n = starts.shape[0] - 1, first, last, i, size
+        cdef uint8_t[::1] memory = keys.view(np.uint8)
+        cdef uint8_t[:, ::1] scratch = np.empty((self.threads, LS_SORT_SCRATCH), np.uint8)
+        found = np.zeros(n, np.intp)
+        cdef Py_ssize_t[::1] distinct = found
+        cdef int threads = self.threads
+        cdef char *at
+        with nogil:
+            first = 0
+            while first < n:
+                last = min(n, first + BUCKETS * threads)
+                for i in prange(
+                    first, last, num_threads=threads, use_threads_if=threads > 1,
+                    schedule="dynamic",
+                ):
+                    at = <char *>&memory[0] + starts[i] * self.order.size
+                    size = starts[i + 1] - starts[i]
+                    ls_sort(&self.order, at, size, &scratch[threadid(), 0])
+                    if unique:
+                        distinct[i] = ls_unique(&self.order, at, size, NULL)
+                    else:
+                        distinct[i] = ls_count_unique(&self.order, at, size)
+                first = last
+                with gil:
+                    PyErr_CheckSignals()
+        return found
+
+    def count(
+        self, keys, const Py_ssize_t[::1] starts not None, const Py_ssize_t[::1] places not None,
+        uint64_t[::1] counts not None,
+    ):
+        """Do what `unique` would have, and put a bucket's counts at its place in `counts`."""
+        cdef Py_ssize_t n = starts.shape[0] - 1, i
+        cdef uint8_t[::1] memory = keys.view(np.uint8)
+        cdef int threads = self.threads
+        if counts.shape[0] == 0:
+            return
+        for i in prange(
+            n, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
+        ):
+            if starts[i] < starts[i + 1]:
+                ls_unique(
+                    &self.order, <char *>&memory[0] + starts[i] * self.order.size,
+                    starts[i + 1] - starts[i], &counts[places[i]],
                 )
-            start += size
-            with gil:
-                PyErr_CheckSignals()

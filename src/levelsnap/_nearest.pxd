@@ -72,9 +72,20 @@ cdef extern from "blocks.h" nogil:
 
     void ls_plan(ls_job *job)
     Py_ssize_t ls_run(const ls_job *job, Py_ssize_t start, Py_ssize_t count)
-    void ls_count_patterns(const ls_job *job, Py_ssize_t start, Py_ssize_t count, uint64_t *counts)
+
+    ctypedef int ls_visitor(void *state, const void *x, Py_ssize_t n)
+
+    int ls_visit(
+        const ls_job *job, Py_ssize_t start, Py_ssize_t count, ls_visitor *visitor, void *state
+    )
 
 
 cdef class Operands:
     cdef Py_buffer views[LS_OPERANDS]
     cdef int add(self, ls_job *job, int role, object array, bint swapped) except -1
+
+
+cdef class Table:
+    cdef ls_table table
+    cdef Py_buffer views[6]
+    cdef const void *hold(self, int i, buffer) except? NULL

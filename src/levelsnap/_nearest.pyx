@@ -108,9 +108,6 @@ cdef class Table:
     grid : tables.Grid or None
     """
 
-    cdef ls_table table
-    cdef Py_buffer views[6]
-
     def __cinit__(
         self, int isa, int method, int type, thresholds, int depth, uint32_t k, uint32_t first,
         int label_size, values=None, bint keep_nan=True, uint64_t nan_value=0,

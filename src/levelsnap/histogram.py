@@ -6,10 +6,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._distinct import count_patterns
-from .dtypes import check_dtype, is_swapped, native
+from .dtypes import check_dtype, native
 from .nearest import examine
 from .threads import team
+from .values import find_values, fold_zero
 
 
 class Histogram:
@@ -151,11 +151,8 @@ def histogram(
     elements, sorted, and its indices.
     """
     array, asked, _ = examine(image, where)
-    n_threads = team(threads, array.size)
-    if array.itemsize <= 2:
-        return Histogram._trusted(*_count_patterns(array, asked, n_threads))
-    values, counts = np.unique(_without_nan(array, asked), return_counts=True)
-    return Histogram._trusted(_fold_zero(values), counts.astype(np.uint64))
+    values, counts = find_values(array, asked, team(threads, array.size), counted=True)
+    return Histogram._trusted(values, counts)
 
 
 # `Histogram.update` would find its own name in the class otherwise.
@@ -165,10 +162,7 @@ histogram_of = histogram
 def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None = None) -> NDArray:
     """The distinct values of an image, ascending: `histogram` without the counts."""
     array, asked, _ = examine(image, where)
-    n_threads = team(threads, array.size)
-    if array.itemsize <= 2:
-        return _count_patterns(array, asked, n_threads)[0]
-    return _fold_zero(np.unique(_without_nan(array, asked)))
+    return find_values(array, asked, team(threads, array.size), counted=False)[0]
 
 
 def as_histogram(data: Histogram | ArrayLike) -> Histogram:
@@ -180,44 +174,6 @@ def check_weights(weights: object) -> None:
         raise ValueError(f'weights must be "distinct" or "counts", given {weights!r}')
 
 
-def _count_patterns(
-    array: NDArray, asked: NDArray[np.bool_] | None, threads: int
-) -> tuple[NDArray, NDArray[np.uint64]]:
-    """Values and counts of an 8- or 16-bit image, from the counts of its bit patterns."""
-    dtype = native(array.dtype)
-    patterns = 1 << 8 * dtype.itemsize
-    rows = np.zeros((threads, patterns), np.uint64)
-    count_patterns(array, is_swapped(array.dtype), asked, rows)
-    counts = rows.sum(axis=0, dtype=np.uint64)
-    values = np.arange(patterns, dtype=f"u{dtype.itemsize}").view(dtype)
-    if dtype.kind == "b":  # NumPy takes any nonzero byte for True
-        values = np.array([False, True])
-        counts = np.array([counts[0], counts[1:].sum()], np.uint64)
-    if dtype.kind == "f":
-        counts[np.isnan(values)] = 0
-        minus_zero = patterns // 2
-        counts[0] += counts[minus_zero]
-        counts[minus_zero] = 0
-    found = np.flatnonzero(counts)
-    order = found[np.argsort(values[found], kind="stable")]
-    return values[order], counts[order]
-
-
-def _without_nan(array: NDArray, asked: NDArray[np.bool_] | None) -> NDArray:
-    """The elements asked for, flat, in native byte order."""
-    data = array if asked is None else array[asked]
-    if data.dtype.kind == "f":
-        nan = np.isnan(data)
-        if nan.any():
-            data = data[~nan]
-    return data.astype(native(data.dtype), copy=False)
-
-
-def _fold_zero(values: NDArray) -> NDArray:
-    """Turn -0.0 into 0.0; np.unique keeps one of the two, whichever comes first."""
-    return values + values.dtype.type(0) if values.dtype.kind == "f" else values
-
-
 def _check_values(values: ArrayLike) -> NDArray:
     array = np.asarray(values)
     check_dtype(array.dtype, "values")
@@ -227,7 +183,7 @@ def _check_values(values: ArrayLike) -> NDArray:
     if array.dtype.kind == "f":
         if np.isnan(array).any():
             raise ValueError("values hold NaN")
-        array = _fold_zero(array)
+        array = fold_zero(array)
     if not (array[1:] > array[:-1]).all():
         raise ValueError("values must be strictly ascending")
     return array

@@ -2,7 +2,7 @@
 
 import os
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,36 +97,16 @@ def make_table(
 ) -> Table:
     """A kernel's table for native dtypes; `value_dtype` None: only labels are asked for."""
     thresholds = codebook._native_thresholds(dtype)
-    depth = len(thresholds).bit_length()
     values = None if value_dtype is None else cast(codebook.centers, value_dtype)
-    type = element_type(dtype)
-    first = codebook.k - 1 - len(thresholds)
-    grid = None
-    if not depth and method != Method.PATTERNS:
-        method = Method.SEARCH  # no midpoint lies within the dtype's range
-    if method == Method.NODES:
-        depth, thresholds = _nodes(thresholds, depth)
-    elif method == Method.GRID:
-        grid = make_grid(thresholds)
-        # In a cell the search may look at this many thresholds beyond the first.
-        thresholds = _padded(thresholds, len(thresholds) + 2 * grid.half)
-    else:
-        # One more than a search looks at: counting takes four at a time.
-        thresholds = _padded(thresholds, max(1 << depth, 4))
     options = {"keep_nan": value_dtype == dtype}
     if value_dtype is not None:
         options["nan_value"] = nan_bits(value_dtype)
-    search = Table(
-        ISA,
-        Method.SEARCH if method == Method.PATTERNS else method,
-        type,
+    search = search_table(
         thresholds,
-        depth,
+        Method.SEARCH if method == Method.PATTERNS else method,
         codebook.k,
-        first,
         label_dtype.itemsize,
         values,
-        grid=grid,
         **options,
     )
     if method != Method.PATTERNS:
@@ -138,7 +118,7 @@ def make_table(
     return Table(
         ISA,
         method,
-        type,
+        element_type(dtype),
         np.empty(0, dtype),
         0,
         codebook.k,
@@ -147,6 +127,35 @@ def make_table(
         values,
         pattern_labels=labels,
         **options,
+    )
+
+
+def search_table(
+    thresholds: NDArray,
+    method: Method,
+    k: int,
+    label_size: int,
+    values: NDArray | None = None,
+    **options: Any,
+) -> Table:
+    """A kernel's table of a search among native thresholds, for which there may be no method."""
+    depth = len(thresholds).bit_length()
+    first = k - 1 - len(thresholds)
+    type = element_type(thresholds.dtype)
+    grid = None
+    if not depth:
+        method = Method.SEARCH  # no midpoint lies within the dtype's range
+    if method == Method.NODES:
+        depth, thresholds = _nodes(thresholds, depth)
+    elif method == Method.GRID:
+        grid = make_grid(thresholds)
+        # In a cell the search may look at this many thresholds beyond the first.
+        thresholds = _padded(thresholds, len(thresholds) + 2 * grid.half)
+    else:
+        # One more than a search looks at: counting takes four at a time.
+        thresholds = _padded(thresholds, max(1 << depth, 4))
+    return Table(
+        ISA, method, type, thresholds, depth, k, first, label_size, values, grid=grid, **options
     )
 
 
@@ -209,7 +218,7 @@ REFINING = 2
 def make_grid(thresholds: NDArray) -> Grid:
     """The grid over ascending thresholds, at most 65,535 of them, with the fewest steps."""
     cells = min(max(MIN_CELLS, 1 << (4 * len(thresholds)).bit_length()), MAX_CELLS)
-    keys = _keys(thresholds)
+    keys = ordered_keys(thresholds)
     span = int(keys[-1]) - int(keys[0])
     shift = max(0, span.bit_length() - (cells.bit_length() - 1))
     keyed = ((keys - keys[0]) >> keys.dtype.type(shift)).astype(np.int64)
@@ -272,7 +281,7 @@ def _starts(cell: NDArray, cells: int) -> tuple[NDArray[np.uint16], int]:
     return starts, 1 << (int(counts.max()).bit_length() - 1)
 
 
-def _keys(values: NDArray) -> NDArray:
+def ordered_keys(values: NDArray) -> NDArray:
     """Order-preserving unsigned images, as ls_float32_key and its like in elements.h."""
     unsigned = values.view(f"u{values.itemsize}")
     top = unsigned.dtype.type(1 << (8 * values.itemsize - 1))

@@ -284,5 +284,45 @@ void ls_reverse_bytes_avx2(void *to_, const void *from_, ptrdiff_t n, int size)
     ls_reverse_bytes(to + whole, from + whole, (bytes - whole) / size, size);
 }
 
+/* 256 bits, 1 for what has been seen: a byte's low four bits choose one of 16 bytes, of one of two
+ * tables by its top bit; the three bits between choose a bit of that. */
+static INLINE __m256i bits_seen(__m256i low_table, __m256i high_table, __m256i x)
+{
+    const __m256i nibble = _mm256_set1_epi8(0x0f);
+    const __m256i powers = _mm256_set1_epi64x((long long)0x8040201008040201u);
+    const __m256i low = _mm256_and_si256(x, nibble);
+    const __m256i bit = _mm256_shuffle_epi8(
+        powers, _mm256_and_si256(_mm256_srli_epi16(x, 4), nibble));
+    const __m256i row = _mm256_blendv_epi8(_mm256_shuffle_epi8(low_table, low),
+                                           _mm256_shuffle_epi8(high_table, low), x);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(row, bit), bit);
+}
+
+void ls_see_bytes_avx2(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
+{
+    uint8_t table[2][16] = {{0}};
+    for (int v = 0; v < 256; v++)
+        table[v >> 7][v & 15] |= (uint8_t)(seen[v] << (v >> 4 & 7));
+    __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table[0]));
+    __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table[1]));
+    ptrdiff_t i = 0;
+    for (; i + 128 <= n; i += 128) {
+        __m256i all = bits_seen(low, high, LOADV(x + i));
+        for (int u = 1; u < 4; u++)
+            all = _mm256_and_si256(all, bits_seen(low, high, LOADV(x + i + 32 * u)));
+        if (_mm256_movemask_epi8(all) == -1)
+            continue;
+        for (int j = 0; j < 128; j++) {
+            const int v = x[i + j];
+            seen[v] = 1;
+            table[v >> 7][v & 15] |= (uint8_t)(1 << (v >> 4 & 7));
+        }
+        low = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table[0]));
+        high = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table[1]));
+    }
+    for (; i < n; i++)
+        seen[x[i]] = 1;
+}
+
 LS_TARGET_END
 #endif

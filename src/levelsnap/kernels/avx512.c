@@ -290,6 +290,35 @@ void ls_put_where_avx512(void *to_, ptrdiff_t stride, const void *from_, const u
     }
 }
 
+/* Looks at the bits of 16 keys, and sets one by one those that are new: soon there are few. */
+void ls_bitmap_add_avx512(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
+{
+    const __m512i flip = _mm512_set1_epi32((int)bitmap->order.flip);
+    const __m512i top = _mm512_set1_epi32((int)bitmap->order.top), one = _mm512_set1_epi32(1);
+    __m512i before = ZERO;
+    for (ptrdiff_t i = 0; i < n; i += 16) {
+        const __mmask16 here = n - i < 16 ? (__mmask16)((1 << (n - i)) - 1) : 0xffff;
+        const __m512i bits = _mm512_maskz_loadu_epi32(here, x + i);
+        PREFETCH(x + i);
+        if (i > 0 && !_mm512_mask_cmpneq_epi32_mask(here, bits, before))
+            continue;
+        before = bits;
+        const __m512i flipped = _mm512_and_si512(_mm512_srai_epi32(bits, 31), flip);
+        const __m512i key = _mm512_xor_si512(bits, _mm512_or_si512(flipped, top));
+        const __m512i words = _mm512_mask_i32gather_epi32(ZERO, here, _mm512_srli_epi32(key, 5),
+                                                          bitmap->words, 4);
+        const __m512i bit = _mm512_rolv_epi32(one, key);
+        unsigned unset = _mm512_mask_testn_epi32_mask(here, words, bit);
+        if (!unset)
+            continue;
+        uint32_t keys[16];
+        _mm512_storeu_si512(keys, key);
+        for (int j = 0; unset; j++, unset >>= 1)
+            if (unset & 1)
+                ls_bitmap_put(bitmap, keys[j]);
+    }
+}
+
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
     [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0},
     [LS_UINT16] = {search_uint16, 8, 32, 2, 128, NULL, 0},
@@ -332,6 +361,25 @@ int ls_bytes_vbmi(const ls_table *table, const void *x_, ptrdiff_t n, void *labe
             _mm512_mask_storeu_epi8(values + i, here, look_up(value_table, some));
     }
     return 0;
+}
+
+void ls_see_bytes_vbmi(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
+{
+    __m512i table[4];
+    memcpy(table, seen, sizeof table);
+    ptrdiff_t i = 0;
+    for (; i + 256 <= n; i += 256) {
+        __m512i all = look_up(table, LOADV(x + i)); /* each byte 1 if it has been seen */
+        for (int u = 1; u < 4; u++)
+            all = _mm512_and_si512(all, look_up(table, LOADV(x + i + 64 * u)));
+        if (_mm512_test_epi8_mask(all, all) == ~0ull)
+            continue;
+        for (int j = 0; j < 256; j++)
+            seen[x[i + j]] = 1;
+        memcpy(table, seen, sizeof table);
+    }
+    for (; i < n; i++)
+        seen[x[i]] = 1;
 }
 
 LS_TARGET_END

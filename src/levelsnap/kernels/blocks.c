@@ -316,22 +316,56 @@ ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
     return nans;
 }
 
-void ls_count_patterns(const ls_job *job, ptrdiff_t start, ptrdiff_t count, uint64_t *counts)
+#define DEFINE_KEEP(BITS)                                                                         \
+    static ptrdiff_t keep##BITS(uint##BITS##_t *x, const uint8_t *where, ptrdiff_t n)             \
+    {                                                                                             \
+        ptrdiff_t kept = 0;                                                                       \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                       \
+            x[kept] = x[i];                                                                       \
+            kept += where[i] != 0;                                                                \
+        }                                                                                         \
+        return kept;                                                                              \
+    }
+
+DEFINE_KEEP(8)
+DEFINE_KEEP(16)
+DEFINE_KEEP(32)
+DEFINE_KEEP(64)
+
+/* Moves the elements that `where` names to the front; returns how many they are. */
+static ptrdiff_t keep(void *x, int size, const uint8_t *where, ptrdiff_t n)
+{
+    ptrdiff_t kept;
+    BY_SIZE(size, kept = keep8(x, where, n), kept = keep16(x, where, n),
+            kept = keep32(x, where, n), kept = keep64(x, where, n))
+    return kept;
+}
+
+int ls_visit(const ls_job *job, ptrdiff_t start, ptrdiff_t count, ls_visitor *visitor, void *state)
 {
     const ls_operand *image = &job->operand[LS_IMAGE], *mask = &job->operand[LS_WHERE];
-    uint16_t x[BLOCK];
+    uint64_t scratch[BLOCK];
     uint8_t where[BLOCK];
     cursor at = cursor_at(job, start);
+    const int by_row = rows_are_long(job), whole = by_row && !mask->data && image->direct;
     while (count > 0) {
-        ptrdiff_t n = smaller(count, BLOCK);
-        gather(&at, image, n, x);
+        const ptrdiff_t in_row = by_row ? smaller(count, left_in_row(&at)) : count;
+        const ptrdiff_t n = whole ? in_row : smaller(in_row, BLOCK);
+        ptrdiff_t asked = n;
+        const void *x = scratch;
         if (mask->data)
             gather(&at, mask, n, where);
-        else
-            memset(where, 1, (size_t)n);
-        for (ptrdiff_t i = 0; i < n; i++)
-            counts[image->size == 1 ? ((const uint8_t *)x)[i] : x[i]] += where[i] != 0;
+        if (whole)
+            x = address(&at, image);
+        else if (!mask->data || (asked = count_true(where, n)) > 0)
+            gather(&at, image, n, scratch);
+        if (asked < n)
+            asked = keep(scratch, image->size, where, asked ? n : 0);
+        const int stop = visitor(state, x, asked);
+        if (stop)
+            return stop;
         count -= n;
         advance(&at, n);
     }
+    return 0;
 }

@@ -34,7 +34,11 @@ void ls_plan(ls_job *job);
  * kernels. */
 ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count);
 
-/* Counts in `counts` the bit patterns of an 8- or 16-bit image, elements start .. as above. */
-void ls_count_patterns(const ls_job *job, ptrdiff_t start, ptrdiff_t count, uint64_t *counts);
+/* Looks at n contiguous, aligned elements in this machine's byte order; nonzero: no more. */
+typedef int ls_visitor(void *state, const void *x, ptrdiff_t n);
+
+/* Hands the elements start .. as above that `where` does not skip to a visitor, run by run;
+ * returns what it returned last. */
+int ls_visit(const ls_job *job, ptrdiff_t start, ptrdiff_t count, ls_visitor *visitor, void *state);
 
 #endif

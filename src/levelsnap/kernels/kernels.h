@@ -2,7 +2,7 @@
 #ifndef LEVELSNAP_KERNELS_H
 #define LEVELSNAP_KERNELS_H
 
-#include "nearest.h"
+#include "distinct.h"
 
 extern const int ls_element_size[LS_TYPES];
 
@@ -43,6 +43,13 @@ int ls_has_vbmi(void);
 
 ls_reverse ls_reverse_bytes, ls_reverse_bytes_avx2;
 ls_put_where ls_put_where_portable, ls_put_where_avx512;
+
+/* Sets those of 256 bytes to 1 that occur. */
+void ls_see_bytes_avx2(const uint8_t *x, ptrdiff_t n, uint8_t *seen);
+void ls_see_bytes_vbmi(const uint8_t *x, ptrdiff_t n, uint8_t *seen);
+
+void ls_bitmap_put(ls_bitmap *bitmap, uint32_t key);
+void ls_bitmap_add_avx512(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n);
 
 /* Orders what was written past the caches before what this thread writes from now on. */
 void ls_end_streaming(void);

@@ -1,0 +1,391 @@
+/* The portable parts of distinct.h, and which vector kernels stand in for them. */
+#include "distinct.h"
+#include "kernels.h"
+#include "memory.h"
+#include "target.h"
+
+#include <stdlib.h>
+#include <string.h>
+#ifdef LS_X86
+#include <immintrin.h>
+#endif
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#define LOAD_WORD(p) (*(volatile const uint64_t *)(p))
+#define OR_WORD(p, bits) ((void)_InterlockedOr64((volatile long long *)(p), (long long)(bits)))
+#define MARK(p) (*(volatile uint8_t *)(p) = 1)
+#else
+#define LOAD_WORD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define OR_WORD(p, bits) ((void)__atomic_fetch_or(p, bits, __ATOMIC_RELAXED))
+#define MARK(p) __atomic_store_n(p, 1, __ATOMIC_RELAXED)
+#endif
+
+#define EMPTY (~(uint64_t)0) /* a slot of a set */
+#define BATCH 256            /* elements that a set takes at a time */
+#define PAIRS 32             /* elements of a block of 16-bit ones */
+#define DIGITS 11            /* bits of a digit of the sort, at most */
+#define LINE LS_LINE
+#define TILE 1024            /* elements that are dealt out at a time */
+
+static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
+{
+    return a < b ? a : b;
+}
+
+static int bit_length(uint64_t x)
+{
+    int length = 0;
+    for (int step = 32; step > 0; step /= 2)
+        if (x >> step) {
+            x >>= step;
+            length += step;
+        }
+    return length + (x > 0);
+}
+
+static uint32_t lowest_bit(uint64_t x)
+{
+#if defined(__GNUC__)
+    return (uint32_t)__builtin_ctzll(x);
+#else
+    return (uint32_t)bit_length(x & (0 - x)) - 1;
+#endif
+}
+
+void ls_order_of(ls_order *order, ls_type type)
+{
+    const int bits = 8 * ls_element_size[type];
+    const uint64_t all = ~(uint64_t)0 >> (64 - bits), top = (uint64_t)1 << (bits - 1);
+    const int is_float = type == LS_FLOAT32 || type == LS_FLOAT64;
+    const int is_signed = type == LS_INT32 || type == LS_INT64;
+    const uint64_t infinity = bits == 32 ? 0x7f800000u : 0x7ff0000000000000u;
+    order->size = bits / 8;
+    order->zeros = is_float;
+    order->flip = is_float ? all : 0;
+    order->top = is_float || is_signed ? top : 0;
+    order->low = is_float ? all - (top + infinity) : 0;
+    order->high = is_float ? top + infinity : all;
+}
+
+/* 8 and 16 bits */
+
+static int all_seen(const uint8_t *seen, int patterns)
+{
+    int unseen = 0;
+    for (int i = 0; i < patterns; i++)
+        unseen |= !seen[i];
+    return !unseen;
+}
+
+static void see_bytes(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        seen[x[i]] = 1;
+}
+
+int ls_see_bytes(void *patterns_, const void *x_, ptrdiff_t n)
+{
+    const ls_patterns *patterns = patterns_;
+    const uint8_t *x = x_;
+    for (ptrdiff_t count; n > 0; n -= count, x += count) {
+        if (all_seen(patterns->seen, 256))
+            return 1;
+        count = smaller(n, 1 << 14);
+#ifdef LS_X86
+        if (patterns->isa == LS_AVX512 && ls_has_vbmi())
+            ls_see_bytes_vbmi(x, count, patterns->seen);
+        else if (patterns->isa >= LS_AVX2)
+            ls_see_bytes_avx2(x, count, patterns->seen);
+        else
+#endif
+            see_bytes(x, count, patterns->seen);
+    }
+    return 0;
+}
+
+/* Whether a block of pixels has what the block before has. */
+static INLINE int repeats(const uint16_t *x)
+{
+    uint32_t differ = 0;
+    for (int j = 0; j < PAIRS; j++)
+        differ |= (uint32_t)(x[j] ^ x[j - PAIRS]);
+    return !differ;
+}
+
+int ls_see_pairs(void *patterns_, const void *x_, ptrdiff_t n)
+{
+    uint8_t *seen = ((const ls_patterns *)patterns_)->seen;
+    const uint16_t *x = x_;
+    for (ptrdiff_t i = 0, count; i < n; i += count) {
+        count = smaller(n - i, PAIRS);
+        if (i > 0 && count == PAIRS && repeats(x + i))
+            continue;
+        for (ptrdiff_t j = 0; j < count; j++)
+            seen[x[i + j]] = 1;
+    }
+    return 0;
+}
+
+#define DEFINE_COUNT(NAME, TYPE, PATTERNS)                                                        \
+    int NAME(void *tables_, const void *x_, ptrdiff_t n)                                          \
+    {                                                                                             \
+        uint32_t *tables = tables_;                                                               \
+        const TYPE *x = x_;                                                                       \
+        ptrdiff_t i = 0;                                                                          \
+        for (; i + LS_TABLES <= n; i += LS_TABLES)                                                \
+            for (int j = 0; j < LS_TABLES; j++)                                                   \
+                tables[j * PATTERNS + x[i + j]]++;                                                \
+        for (; i < n; i++)                                                                        \
+            tables[x[i]]++;                                                                       \
+        return 0;                                                                                 \
+    }
+
+DEFINE_COUNT(ls_count_bytes, uint8_t, 256)
+DEFINE_COUNT(ls_count_pairs, uint16_t, 65536)
+
+/* The set */
+
+static INLINE size_t home(const ls_set *set, uint64_t bits)
+{
+    return (size_t)((bits ^ bits >> 32) * 0x9E3779B97F4A7C15u >> (64 - set->log2));
+}
+
+static int make_slots(ls_set *set, int log2)
+{
+    const size_t size = sizeof *set->slots << (log2 + set->counted);
+    set->log2 = log2;
+    set->slots = malloc(size);
+    if (set->slots)
+        memset(set->slots, 0xff, size);
+    return !set->slots;
+}
+
+int ls_set_start(ls_set *set, int counted, ptrdiff_t limit)
+{
+    set->counted = counted;
+    set->limit = limit;
+    set->used = 0;
+    set->ones = 0;
+    return make_slots(set, 12);
+}
+
+void ls_set_free(ls_set *set)
+{
+    free(set->slots);
+}
+
+static int grow(ls_set *set)
+{
+    const ls_set old = *set;
+    if (make_slots(set, old.log2 + 2)) {
+        *set = old;
+        return LS_NO_MEMORY;
+    }
+    const size_t last = ((size_t)1 << set->log2) - 1;
+    for (size_t i = 0; i < (size_t)1 << old.log2; i++) {
+        const uint64_t *slot = old.slots + (i << old.counted);
+        size_t at = home(set, *slot);
+        if (*slot == EMPTY)
+            continue;
+        while (set->slots[at << set->counted] != EMPTY)
+            at = (at + 1) & last;
+        memcpy(set->slots + (at << set->counted), slot, sizeof *slot << set->counted);
+    }
+    free(old.slots);
+    return 0;
+}
+
+/* For a batch. */
+static int make_room(ls_set *set)
+{
+    if (set->used > set->limit)
+        return LS_FULL;
+    return set->used + BATCH > (ptrdiff_t)1 << (set->log2 - 3) ? grow(set) : 0;
+}
+
+void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
+{
+    for (size_t i = 0; i < (size_t)1 << set->log2; i++) {
+        const uint64_t *slot = set->slots + (i << set->counted);
+        if (*slot == EMPTY)
+            continue;
+        *bits++ = slot[0];
+        if (set->counted)
+            *counts++ = slot[1];
+    }
+    if (set->ones)
+        *bits = EMPTY;
+    if (set->ones && set->counted)
+        *counts = set->ones;
+}
+
+static INLINE void write_line(void *to, const void *line)
+{
+#ifdef LS_X86 /* past the caches: it is read much later */
+    for (int i = 0; i < LINE / 16; i++)
+        _mm_stream_si128((__m128i *)to + i, _mm_load_si128((const __m128i *)line + i));
+#else
+    memcpy(to, line, LINE);
+#endif
+}
+
+#define BITS 32
+#include "distinct.inc.h"
+#define BITS 64
+#include "distinct.inc.h"
+
+/* Dealing out */
+
+int ls_deal_count(void *deal_, const void *x_, ptrdiff_t n)
+{
+    const ls_deal *deal = deal_;
+    const char *x = x_;
+    uint16_t label[TILE];
+    for (ptrdiff_t count; n > 0; n -= count, x += count * deal->order.size) {
+        count = smaller(n, TILE);
+        ls_nearest(deal->table, x, count, label, NULL);
+        for (ptrdiff_t i = 0; i < count; i++)
+            deal->next[label[i]]++;
+    }
+    return 0;
+}
+
+int ls_deal_out(void *deal_, const void *x_, ptrdiff_t n)
+{
+    const ls_deal *deal = deal_;
+    const char *x = x_;
+    uint16_t label[TILE];
+    for (ptrdiff_t count; n > 0; n -= count, x += count * deal->order.size) {
+        count = smaller(n, TILE);
+        ls_nearest(deal->table, x, count, label, NULL);
+        if (deal->order.size == 4)
+            deal32(deal, (const uint32_t *)(const void *)x, label, count);
+        else
+            deal64(deal, (const uint64_t *)(const void *)x, label, count);
+    }
+    return 0;
+}
+
+void ls_deal_rest(const ls_deal *deal, ptrdiff_t buckets)
+{
+    if (deal->order.size == 4)
+        deal_rest32(deal, buckets);
+    else
+        deal_rest64(deal, buckets);
+    ls_end_streaming();
+}
+
+void ls_sort(const ls_order *order, void *keys, ptrdiff_t n, void *scratch)
+{
+    if (order->size == 4)
+        sort32(keys, n, scratch);
+    else
+        sort64(keys, n, scratch);
+}
+
+ptrdiff_t ls_unique(const ls_order *order, void *keys, ptrdiff_t n, uint64_t *counts)
+{
+    return order->size == 4 ? unique32(order, keys, n, counts)
+                            : unique64(order, keys, n, counts);
+}
+
+ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n)
+{
+    return order->size == 4 ? count_unique32(keys, n) : count_unique64(keys, n);
+}
+
+/* The bitmap of 32-bit keys */
+
+#define BITMAP_SIZE ((size_t)1 << 29)
+#define PAGES ((size_t)1 << (32 - LS_PAGE_BITS))
+#define PAGE_WORDS (1 << (LS_PAGE_BITS - 6))
+
+int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
+{
+    ls_order_of(&bitmap->order, type);
+    bitmap->isa = isa;
+    bitmap->words = ls_map(BITMAP_SIZE, dense);
+    bitmap->pages = calloc(PAGES, 1);
+    return !bitmap->words || !bitmap->pages;
+}
+
+void ls_bitmap_free(ls_bitmap *bitmap)
+{
+    ls_unmap(bitmap->words, BITMAP_SIZE);
+    free(bitmap->pages);
+}
+
+void ls_bitmap_put(ls_bitmap *bitmap, uint32_t key)
+{
+    OR_WORD(bitmap->words + (key >> 6), (uint64_t)1 << (key & 63));
+    MARK(bitmap->pages + (key >> LS_PAGE_BITS));
+}
+
+static void bitmap_add(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
+{
+    const ls_order order = bitmap->order;
+    const uint64_t *words = bitmap->words;
+    for (ptrdiff_t i = 0, count; i < n; i += count) {
+        uint32_t key[8];
+        uint64_t unset = 0;
+        count = smaller(n - i, 8);
+        for (ptrdiff_t j = 0; j < count; j++) {
+            key[j] = key32(&order, x[i + j]);
+            unset |= ~LOAD_WORD(words + (key[j] >> 6)) >> (key[j] & 63);
+        }
+        for (ptrdiff_t j = 0; unset & 1 && j < count; j++)
+            if (~LOAD_WORD(words + (key[j] >> 6)) >> (key[j] & 63) & 1)
+                ls_bitmap_put(bitmap, key[j]);
+    }
+}
+
+int ls_bitmap_add(void *bitmap_, const void *x, ptrdiff_t n)
+{
+    ls_bitmap *bitmap = bitmap_;
+#ifdef LS_X86
+    if (bitmap->isa == LS_AVX512) {
+        ls_bitmap_add_avx512(bitmap, x, n);
+        return 0;
+    }
+#endif
+    bitmap_add(bitmap, x, n);
+    return 0;
+}
+
+/* The bits from the first key of a word to its last that are between low and high. */
+static uint64_t between(const ls_order *order, uint64_t first)
+{
+    uint64_t bits = EMPTY;
+    if (first + 63 < order->low || first > order->high)
+        return 0;
+    if (first < order->low)
+        bits &= EMPTY << (order->low - first);
+    if (first + 63 > order->high)
+        bits &= EMPTY >> (first + 63 - order->high);
+    return bits;
+}
+
+ptrdiff_t ls_bitmap_take(ls_bitmap *bitmap, uint32_t *elements)
+{
+    const ls_order order = bitmap->order;
+    ptrdiff_t found = 0;
+    const uint32_t zero = (uint32_t)order.top, minus = zero - 1;
+    if (order.zeros && bitmap->words[minus >> 6] >> (minus & 63) & 1) {
+        ls_bitmap_put(bitmap, zero);
+        bitmap->words[minus >> 6] &= ~((uint64_t)1 << (minus & 63));
+    }
+    for (size_t page = 0; page < PAGES; page++)
+        for (size_t w = page * PAGE_WORDS; bitmap->pages[page] && w < (page + 1) * PAGE_WORDS; w++) {
+            uint64_t bits = bitmap->words[w];
+            if (bits)
+                bits &= between(&order, (uint64_t)w << 6);
+            for (; bits; bits &= bits - 1, found++)
+                if (elements)
+                    elements[found] = element32(&order, (uint32_t)(w << 6) + lowest_bit(bits));
+        }
+    return found;
+}

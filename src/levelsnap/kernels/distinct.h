@@ -1,0 +1,112 @@
+/* Distinct values of images, and how often each occurs. What is called a visitor is for ls_visit
+ * of blocks.h; `bits` are an element's, `keys` order-preserving unsigned images of them:
+ *
+ *     key = bits ^ ((sign of bits ? flip : 0) | top)
+ *
+ * Keys below `low` or above `high` are NaN; the key top - 1 of a float is -0.0, which counts as
+ * 0.0, whose key is top. */
+#ifndef LEVELSNAP_DISTINCT_H
+#define LEVELSNAP_DISTINCT_H
+
+#include "blocks.h"
+
+typedef struct {
+    int size; /* bytes of an element and a key: 4, 8 */
+    int zeros; /* whether there is a -0.0 */
+    uint64_t flip, top, low, high;
+} ls_order;
+
+void ls_order_of(ls_order *order, ls_type type);
+
+/* 8 and 16 bits */
+
+/* Which bit patterns have been seen. */
+typedef struct {
+    uint8_t *seen; /* one for each pattern, 0 at first */
+    ls_isa isa;
+} ls_patterns;
+
+/* Bytes: stops when all have been. */
+ls_visitor ls_see_bytes, ls_see_pairs;
+
+/* Counts bit patterns in LS_TABLES tables of `uint32_t`, whose sums are the counts: neighbours that
+ * are equal need not wait for each other. The state is the tables. */
+#define LS_TABLES 4
+ls_visitor ls_count_bytes, ls_count_pairs;
+
+/* 32 bits */
+
+#define LS_PAGE_BITS 15 /* keys of a page of the bitmap, as a power of two: a page of memory */
+
+/* The keys that occur, one bit each; threads may share it. */
+typedef struct {
+    uint64_t *words; /* 2^32 bits, mapped */
+    uint8_t *pages;  /* which pages of keys have any */
+    ls_order order;
+    ls_isa isa;
+} ls_bitmap;
+
+/* Nonzero: no memory. */
+int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense);
+void ls_bitmap_free(ls_bitmap *bitmap);
+ls_visitor ls_bitmap_add;
+
+/* The distinct elements, ascending, into `elements` if it is not NULL; returns their number. */
+ptrdiff_t ls_bitmap_take(ls_bitmap *bitmap, uint32_t *elements);
+
+/* 32 and 64 bits, few values */
+
+/* A hash set of bits, with counts or without; of one thread. */
+typedef struct {
+    uint64_t *slots;  /* bits, followed by their count if there are counts */
+    int log2;         /* of the number of slots */
+    int counted;
+    ptrdiff_t used, limit;
+    uint64_t ones;    /* how often all 64 bits are ones, which is what marks an empty slot */
+} ls_set;
+
+/* What visitors of a set return. */
+enum { LS_FULL = 1, LS_NO_MEMORY };
+
+/* Nonzero: no memory. */
+int ls_set_start(ls_set *set, int counted, ptrdiff_t limit);
+void ls_set_free(ls_set *set);
+ls_visitor ls_set_add32, ls_set_add64;
+
+/* The members, in no order, and their counts if there are any; their number is used + !!ones. */
+void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts);
+
+/* 32 and 64 bits, any number */
+
+#define LS_LINE 64 /* bytes of a line of the cache */
+
+/* Deals elements out to buckets: one for each label, and the last for NaN. */
+typedef struct {
+    const ls_table *table;  /* gives labels of 2 bytes; its nan_label is the NaNs' bucket */
+    ls_order order;
+    ptrdiff_t *next;        /* counting: how many elements each bucket has; dealing: where the next
+                               key of each goes, or a negative number for nowhere */
+    const ptrdiff_t *first; /* dealing: what `next` was at first */
+    char *lines;            /* dealing: an aligned line for each bucket */
+    void *keys;
+} ls_deal;
+
+ls_visitor ls_deal_count, ls_deal_out;
+
+/* Ends dealing: writes what still waits in the lines. */
+void ls_deal_rest(const ls_deal *deal, ptrdiff_t buckets);
+
+/* Scratch that sorting a bucket needs. */
+#define LS_SORT_SCRATCH (1 << 20)
+
+/* Sorts the keys of a bucket. */
+void ls_sort(const ls_order *order, void *keys, ptrdiff_t n, void *scratch);
+
+/* Turns sorted keys into their distinct elements, and counts them if `counts` is not NULL; returns
+ * their number. */
+ptrdiff_t ls_unique(const ls_order *order, void *keys, ptrdiff_t n, uint64_t *counts);
+
+/* The number of distinct keys among sorted ones. */
+ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n);
+
+#endif

@@ -1,0 +1,254 @@
+/* Template: distinct values of elements of BITS bits, 32 or 64, by their keys (distinct.h). */
+#define KEY JOIN(uint, JOIN(BITS, _t))
+#define NAME_(part) JOIN(part, BITS)
+
+static INLINE KEY NAME_(key)(const ls_order *order, KEY bits)
+{
+    const KEY negative = (KEY)(0 - (bits >> (BITS - 1)));
+    return bits ^ ((negative & (KEY)order->flip) | (KEY)order->top);
+}
+
+/* The reverse: what flips is the sign's being set, for which the key's top bit is not. */
+static INLINE KEY NAME_(element)(const ls_order *order, KEY key)
+{
+    const KEY negative = (KEY)((key >> (BITS - 1)) - 1);
+    return key ^ ((negative & (KEY)order->flip) | (KEY)order->top);
+}
+
+/* Adds at most BATCH elements, for which the set has room. Linear probing, in a table that is kept
+ * so empty that nearly all is found at its home. */
+static INLINE void NAME_(add)(ls_set *set, const KEY *x, ptrdiff_t n, const int counted)
+{
+    const size_t last = ((size_t)1 << set->log2) - 1;
+    uint64_t *slots = set->slots;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint64_t bits = x[i];
+        size_t at = home(set, bits);
+        if (bits == EMPTY) {
+            set->ones++;
+            continue;
+        }
+        while (slots[at << counted] != bits) {
+            if (slots[at << counted] == EMPTY) {
+                slots[at << counted] = bits;
+                if (counted)
+                    slots[2 * at + 1] = 0;
+                set->used++;
+                break;
+            }
+            at = (at + 1) & last;
+        }
+        if (counted)
+            slots[2 * at + 1]++;
+    }
+}
+
+int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
+{
+    ls_set *set = set_;
+    const KEY *x = x_;
+    for (ptrdiff_t count; n > 0; n -= count, x += count) {
+        const int full = make_room(set);
+        if (full)
+            return full;
+        count = smaller(n, BATCH);
+        if (set->counted)
+            NAME_(add)(set, x, count, 1);
+        else
+            NAME_(add)(set, x, count, 0);
+    }
+    return 0;
+}
+
+/* Keys wait in a line of the cache for each bucket, which lies as its place among the keys does, to
+ * be written together. */
+#define PER_LINE (LINE / (BITS / 8))
+
+static INLINE void NAME_(write)(const ls_deal *deal, ptrdiff_t bucket, const KEY *line)
+{
+    KEY *to = (KEY *)deal->keys + (deal->next[bucket] - PER_LINE);
+    const ptrdiff_t others = deal->first[bucket] - (deal->next[bucket] - PER_LINE);
+    if (others > 0)
+        memcpy(to + others, line + others, (size_t)(PER_LINE - others) * sizeof *to);
+    else
+        write_line(to, line);
+}
+
+static void NAME_(deal)(const ls_deal *deal, const KEY *x, const uint16_t *label, ptrdiff_t n)
+{
+    const ls_order order = deal->order;
+    const ptrdiff_t before = (ptrdiff_t)((uintptr_t)deal->keys % LINE / sizeof(KEY));
+    ptrdiff_t *next = deal->next;
+    KEY *lines = (KEY *)deal->lines, key[TILE];
+    for (ptrdiff_t i = 0; i < n; i++) {
+        key[i] = NAME_(key)(&order, x[i]);
+        key[i] += order.zeros & (key[i] == (KEY)order.top - 1);
+    }
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const ptrdiff_t bucket = label[i], to = next[bucket];
+        const ptrdiff_t slot = (to + before) & (PER_LINE - 1);
+        if (to < 0)
+            continue;
+        lines[bucket * PER_LINE + slot] = key[i];
+        next[bucket] = to + 1;
+        if (slot == PER_LINE - 1)
+            NAME_(write)(deal, bucket, lines + bucket * PER_LINE);
+    }
+}
+
+static void NAME_(deal_rest)(const ls_deal *deal, ptrdiff_t buckets)
+{
+    const ptrdiff_t before = (ptrdiff_t)((uintptr_t)deal->keys % LINE / sizeof(KEY));
+    for (ptrdiff_t b = 0; b < buckets; b++) {
+        const KEY *line = (const KEY *)deal->lines + b * PER_LINE;
+        const ptrdiff_t end = deal->next[b], filled = (end + before) & (PER_LINE - 1);
+        const ptrdiff_t some = end - deal->first[b] < filled ? end - deal->first[b] : filled;
+        if (end > 0 && some > 0)
+            memcpy((KEY *)deal->keys + (end - some), line + (filled - some),
+                   (size_t)some * sizeof(KEY));
+    }
+}
+
+#undef PER_LINE
+
+/* Sorting: by counting where the keys lie close together, else by two digits of the leading bits
+ * in which they differ, from the lower one on, which leaves few to sort among themselves. */
+
+static void NAME_(insert)(KEY *keys, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 1; i < n; i++) {
+        const KEY key = keys[i];
+        ptrdiff_t j = i;
+        for (; j > 0 && keys[j - 1] > key; j--)
+            keys[j] = keys[j - 1];
+        keys[j] = key;
+    }
+}
+
+static void NAME_(sort_by_counts)(KEY *keys, ptrdiff_t n, KEY low, KEY range, uint32_t *counts)
+{
+    memset(counts, 0, ((size_t)range + 1) * sizeof *counts);
+    for (ptrdiff_t i = 0; i < n; i++)
+        counts[keys[i] - low]++;
+    for (KEY k = 0; k <= range; k++)
+        for (uint32_t c = counts[k]; c > 0; c--)
+            *keys++ = low + k;
+}
+
+/* Copies keys in the order of the digit of `digits` bits at `shift` of their distance to low. */
+static void NAME_(sort_digit)(const KEY *from, KEY *to, ptrdiff_t n, KEY low, int shift, int digits)
+{
+    uint32_t next[1 << DIGITS];
+    const KEY mask = ((KEY)1 << digits) - 1;
+    memset(next, 0, sizeof *next << digits);
+    for (ptrdiff_t i = 0; i < n; i++)
+        next[(from[i] - low) >> shift & mask]++;
+    uint32_t before = 0;
+    for (KEY d = 0; d <= mask; d++) {
+        const uint32_t count = next[d];
+        next[d] = before;
+        before += count;
+    }
+    for (ptrdiff_t i = 0; i < n; i++)
+        to[next[(from[i] - low) >> shift & mask]++] = from[i];
+}
+
+/* More keys than the scratch holds: parts them, in place, by the first byte in which they differ,
+ * and leaves in ends where each part ends. */
+static void NAME_(part)(KEY *keys, ptrdiff_t n, KEY low, int shift, ptrdiff_t *ends)
+{
+    ptrdiff_t next[256] = {0}, before = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        next[(keys[i] - low) >> shift]++;
+    for (int d = 0; d < 256; d++) {
+        const ptrdiff_t count = next[d];
+        next[d] = before;
+        ends[d] = before += count;
+    }
+    for (int d = 0; d < 256; d++)
+        while (next[d] < ends[d]) {
+            KEY key = keys[next[d]];
+            for (int to; (to = (int)((key - low) >> shift)) != d;) {
+                KEY *place = &keys[next[to]++], other = *place;
+                *place = key;
+                key = other;
+            }
+            keys[next[d]++] = key;
+        }
+}
+
+static void NAME_(sort)(KEY *keys, ptrdiff_t n, void *scratch)
+{
+    if (n <= 32) {
+        NAME_(insert)(keys, n);
+        return;
+    }
+    KEY low = keys[0], high = keys[0];
+    for (ptrdiff_t i = 1; i < n; i++) {
+        low = keys[i] < low ? keys[i] : low;
+        high = keys[i] > high ? keys[i] : high;
+    }
+    const KEY range = high - low;
+    const int width = bit_length(range);
+    if (range < LS_SORT_SCRATCH / sizeof(uint32_t) && range / 4 <= (uint64_t)n && n <= INT32_MAX) {
+        if (range)
+            NAME_(sort_by_counts)(keys, n, low, range, scratch);
+        return;
+    }
+    if ((size_t)n > LS_SORT_SCRATCH / sizeof(KEY)) {
+        ptrdiff_t ends[256], start = 0;
+        NAME_(part)(keys, n, low, width > 8 ? width - 8 : 0, ends);
+        for (int d = 0; d < 256; start = ends[d++])
+            NAME_(sort)(keys + start, ends[d] - start, scratch);
+        return;
+    }
+    /* So many bits that two neighbours rarely agree in them, if they are spread evenly. */
+    const int wanted = (bit_length((uint64_t)n) + 6) / 2;
+    const int digits = wanted < DIGITS ? wanted : DIGITS;
+    const int shift = width > 2 * digits ? width - 2 * digits : 0;
+    NAME_(sort_digit)(keys, scratch, n, low, shift, digits);
+    NAME_(sort_digit)(scratch, keys, n, low, shift + digits, digits);
+    for (ptrdiff_t i = 0, end; shift > 0 && i < n; i = end) {
+        const KEY same = (keys[i] - low) >> shift;
+        for (end = i + 1; end < n && (keys[end] - low) >> shift == same;)
+            end++;
+        if (end - i > 1)
+            NAME_(sort)(keys + i, end - i, scratch);
+    }
+}
+
+static ptrdiff_t NAME_(count_unique)(const KEY *keys, ptrdiff_t n)
+{
+    ptrdiff_t count = n > 0;
+    for (ptrdiff_t i = 1; i < n; i++)
+        count += keys[i] != keys[i - 1];
+    return count;
+}
+
+static ptrdiff_t NAME_(unique)(const ls_order *order, KEY *keys, ptrdiff_t n, uint64_t *counts)
+{
+    ptrdiff_t found = 0, start = 0;
+    if (counts)
+        for (ptrdiff_t i = 1; i <= n; i++) {
+            if (i < n && keys[i] == keys[i - 1])
+                continue;
+            counts[found] = (uint64_t)(i - start);
+            keys[found++] = NAME_(element)(order, keys[start]);
+            start = i;
+        }
+    else if (n > 0) {
+        KEY last = keys[0];
+        for (ptrdiff_t i = 1; i < n; i++) { /* without branches */
+            const KEY key = keys[i];
+            keys[found] = NAME_(element)(order, last);
+            found += key != last;
+            last = key;
+        }
+        keys[found++] = NAME_(element)(order, last);
+    }
+    return found;
+}
+
+#undef KEY
+#undef NAME_
+#undef BITS
