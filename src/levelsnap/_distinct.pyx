@@ -1,4 +1,4 @@
-"""The loops that find distinct values: an image's elements, in parallel, through kernels/distinct.c.
+"""The loops that find distinct values: an image's elements, in parallel, by kernels/distinct.c.
 
 values.py chooses the way and says what it needs; element types and instruction sets are the ls_type
 and ls_isa of kernels/nearest.h.
@@ -6,7 +6,7 @@ and ls_isa of kernels/nearest.h.
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -18,7 +18,7 @@ from levelsnap._nearest cimport (
 
 cdef extern from "distinct.h" nogil:
     enum:
-        LS_TABLES
+        LS_BYTE_TABLES
         LS_PAGE_BITS
         LS_SORT_SCRATCH
         LS_LINE
@@ -49,10 +49,18 @@ cdef extern from "distinct.h" nogil:
 
     void ls_order_of(ls_order *order, ls_type type)
     ls_visitor ls_see_bytes, ls_see_pairs, ls_count_bytes, ls_count_pairs
+    ctypedef struct ls_counts:
+        const ls_bitmap *bitmap
+        uint32_t *counts
+
     int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
     void ls_bitmap_free(ls_bitmap *bitmap)
     ls_visitor ls_bitmap_add
-    Py_ssize_t ls_bitmap_take(ls_bitmap *bitmap, uint32_t *elements)
+    void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, Py_ssize_t n)
+    Py_ssize_t ls_bitmap_close(ls_bitmap *bitmap)
+    void ls_bitmap_take(const ls_bitmap *bitmap, uint32_t *elements)
+    int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
+    ls_visitor ls_bitmap_count
     int ls_set_start(ls_set *set, int counted, Py_ssize_t limit)
     void ls_set_free(ls_set *set)
     ls_visitor ls_set_add32, ls_set_add64
@@ -63,7 +71,7 @@ cdef extern from "distinct.h" nogil:
     Py_ssize_t ls_unique(const ls_order *order, void *keys, Py_ssize_t n, uint64_t *counts)
     Py_ssize_t ls_count_unique(const ls_order *order, const void *keys, Py_ssize_t n)
 
-TABLES = LS_TABLES
+BYTE_TABLES = LS_BYTE_TABLES
 PAGE_BITS = LS_PAGE_BITS
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
@@ -175,8 +183,8 @@ def count_patterns(
 ):
     """Count the bit patterns of at most 2**32 - 1 elements of an 8- or 16-bit image.
 
-    Each row of `tables` is a thread's, TABLES tables one after the other, zero at first; the counts
-    are the sums of all tables.
+    Each row of `tables` is a thread's, zero at first: one table, or BYTE_TABLES of bytes, one after
+    the other. The counts are the sums of all tables.
     """
     image.visit(
         start, stop, ls_count_bytes if image.itemsize == 1 else ls_count_pairs,
@@ -184,25 +192,83 @@ def count_patterns(
     )
 
 
-def by_bitmap(Image image not None, int type, int isa, bint dense, int threads):
-    """The distinct values of a 32-bit image, ascending, by a bitmap of all bit patterns."""
+cdef class Bitmap:
+    """The distinct values of 32-bit images, as a bitmap of all bit patterns.
+
+    Parameters
+    ----------
+    type, isa : int
+    dense : bool
+        Whether the values lie close together, so that large pages pay.
+    """
+
     cdef ls_bitmap bitmap
-    cdef uint32_t[::1] elements
-    cdef Py_ssize_t count
-    try:
-        if ls_bitmap_start(&bitmap, <ls_type>type, <ls_isa>isa, dense):
+    cdef bint dense
+    cdef readonly Py_ssize_t size
+
+    def __cinit__(self, int type, int isa, bint dense):
+        self.dense = dense
+        if ls_bitmap_start(&self.bitmap, <ls_type>type, <ls_isa>isa, dense):
             raise MemoryError("no memory for a bitmap of 512 MB")
-        image.visit(0, image.size, ls_bitmap_add, <char *>&bitmap, 0, threads)
+
+    def __dealloc__(self):
+        ls_bitmap_free(&self.bitmap)
+
+    def add(self, Image image not None, int threads):
+        image.visit(0, image.size, ls_bitmap_add, <char *>&self.bitmap, 0, threads)
+
+    def add_keys(
+        self, const uint32_t[::1] keys not None, const Py_ssize_t[::1] starts not None, int threads
+    ):
+        """Add keys that have been dealt out: one thread those from starts[i] to starts[i + 1]."""
+        cdef Py_ssize_t n = starts.shape[0] - 1, i
+        for i in prange(
+            n, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
+        ):
+            if starts[i] < starts[i + 1]:
+                ls_bitmap_add_keys(&self.bitmap, &keys[starts[i]], starts[i + 1] - starts[i])
+
+    def take(self):
+        """The distinct values' bits, ascending by value. Nothing can be added any more."""
+        cdef uint32_t[::1] elements
         with nogil:
-            count = ls_bitmap_take(&bitmap, NULL)
-        found = np.empty(count, np.uint32)
+            self.size = ls_bitmap_close(&self.bitmap)
+        found = np.empty(self.size, np.uint32)
         elements = found
-        if count:
+        if self.size:
             with nogil:
-                ls_bitmap_take(&bitmap, &elements[0])
+                ls_bitmap_take(&self.bitmap, &elements[0])
         return found
-    finally:
-        ls_bitmap_free(&bitmap)
+
+    def rank(self):
+        """Prepare for counting, after `take`."""
+        cdef int failed
+        with nogil:
+            failed = ls_bitmap_rank(&self.bitmap, self.dense)
+        if failed:
+            raise MemoryError("no memory for the ranks of a bitmap, 256 MB")
+
+    def count(
+        self, Image image not None, Py_ssize_t start, Py_ssize_t stop,
+        uint32_t[:, ::1] counts not None,
+    ):
+        """Count at most 2**32 - 1 elements, which have been added, by values' ranks.
+
+        Each row of `counts` is a thread's: of NaN, of each value, and of NaN.
+        """
+        cdef int threads = <int>counts.shape[0], t
+        cdef ls_counts *states = <ls_counts *>PyMem_Calloc(threads, sizeof(ls_counts))
+        if not states:
+            raise MemoryError
+        for t in range(threads):
+            states[t].bitmap = &self.bitmap
+            states[t].counts = &counts[t, 0]
+        try:
+            image.visit(
+                start, stop, ls_bitmap_count, <char *>states, sizeof(ls_counts), threads
+            )
+        finally:
+            PyMem_Free(states)
 
 
 def by_set(Image image not None, Py_ssize_t limit, bint counted, int threads):
@@ -279,23 +345,27 @@ cdef class Deal:
         self.threads = threads
         ls_order_of(&self.order, <ls_type>type)
 
-    def sizes(self):
-        """How many elements of each thread's share each bucket has: (threads, buckets)."""
+    def sizes(self, Py_ssize_t start, Py_ssize_t stop):
+        """How many of the elements start to stop each thread has for each bucket.
+
+        Of shape (threads, buckets).
+        """
         sizes = np.zeros((self.threads, self.buckets), np.intp)
-        self.run(ls_deal_count, sizes, None, None, None)
+        self.run(start, stop, ls_deal_count, sizes, None, None, None)
         return sizes
 
-    def out(self, places, keys):
-        """Put the keys into an array, each bucket's from its place on; places (threads, buckets).
+    def out(self, Py_ssize_t start, Py_ssize_t stop, places, keys):
+        """Put the keys of the same elements into an array, each bucket's from its place on.
 
-        A bucket whose place is negative is left out.
+        `places` is of the shape of `sizes`; a bucket whose place is negative is left out.
         """
         lines = np.empty((self.threads * self.buckets + 1) * LS_LINE, np.uint8)
-        self.run(ls_deal_out, places.copy(), places, lines[-lines.ctypes.data % LS_LINE:], keys)
+        self.run(start, stop, ls_deal_out, places.copy(), places, lines[-lines.ctypes.data % LS_LINE:],
+                 keys)
 
     cdef run(
-        self, ls_visitor *visitor, Py_ssize_t[:, ::1] next, const Py_ssize_t[:, ::1] first,
-        uint8_t[::1] lines, keys,
+        self, Py_ssize_t start, Py_ssize_t stop, ls_visitor *visitor, Py_ssize_t[:, ::1] next,
+        const Py_ssize_t[:, ::1] first, uint8_t[::1] lines, keys,
     ):
         cdef uint8_t[::1] memory = None if keys is None else keys.view(np.uint8)
         cdef ls_deal *states = <ls_deal *>PyMem_Calloc(self.threads, sizeof(ls_deal))
@@ -312,7 +382,7 @@ cdef class Deal:
                     states[t].lines = <char *>&lines[t * self.buckets * LS_LINE]
                     states[t].keys = &memory[0]
             self.image.visit(
-                0, self.image.size, visitor, <char *>states, sizeof(ls_deal), self.threads
+                start, stop, visitor, <char *>states, sizeof(ls_deal), self.threads
             )
             for t in range(self.threads):
                 if keys is not None:

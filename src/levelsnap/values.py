@@ -2,14 +2,23 @@
 
 from collections.abc import Iterator
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import tables
-from ._distinct import PAGE_BITS, TABLES, Deal, Image, by_bitmap, by_set, count_patterns
+from ._distinct import (
+    BYTE_TABLES,
+    PAGE_BITS,
+    Bitmap,
+    Deal,
+    Image,
+    by_set,
+    count_patterns,
+    see_patterns,
+)
 from ._distinct import sample as bits_at
-from ._distinct import see_patterns
 from .dtypes import element_type, is_swapped, native
 from .tables import ordered_keys
 
@@ -23,14 +32,26 @@ class Way(Enum):
     DEAL = "elements dealt out to buckets, which are sorted"
 
 
+class Plan(NamedTuple):
+    way: Way
+    dense: bool = False  # the pages of the bitmap lie close together
+    dealt: bool = False  # to the bitmap, which has many values, elements come in order
+
+
 # The largest image that np.unique gets.
 SMALL = 1 << 16
 
 # A hash set of so many values, times 16 bytes and up to 8, leaves the caches.
 SET_LIMIT = 1 << 17
 
-# Above so many values the threads' writes to one bitmap get into each other's way.
+# Above so many values threads that share a bitmap get into each other's way.
 BITMAP_LIMIT = 1 << 22
+
+# Bytes of a bitmap that are worth touching: more is slower than sorting.
+MAX_TOUCHED = 1 << 27
+
+# What a 32-bit count holds.
+MAX_COUNT = 1 << 31
 
 # Pages of a bitmap that the processor finds without looking up their addresses.
 NEAR_PAGES = 1 << 9
@@ -43,6 +64,10 @@ SAMPLE = 1 << 14
 BUCKET = 1 << 15
 MAX_BUCKETS = 1 << 12
 
+# Elements that are dealt out at a time, and their buckets, on the way to a bitmap.
+DEALT = 1 << 22
+DEALT_BUCKETS = 1 << 9
+
 # Bytes of the keys that are dealt out at a time, of 32-bit images.
 ROOM = 584_000_000
 
@@ -52,51 +77,46 @@ def find_values(
     asked: NDArray[np.bool_] | None,
     threads: int,
     counted: bool,
-    way: Way | None = None,
+    plan: Plan | None = None,
 ) -> tuple[NDArray, NDArray[np.uint64] | None]:
     """Ascending distinct values in native byte order, and their counts if they are asked for.
 
-    NaN is skipped, -0.0 counts as 0.0. `way` forces a way.
+    NaN is skipped, -0.0 counts as 0.0. `plan` forces a way.
     """
     image = Image(array, is_swapped(array.dtype), asked)
     dtype = native(array.dtype)
     if dtype.itemsize <= 2:
         return _by_patterns(image, dtype, threads, counted)
-    if way is None:
-        way, dense = _choose(image, dtype, counted)
-    else:
-        dense = True
-    found = None
-    if way is Way.SORT:
+    if plan is None:
+        plan = _choose(image, dtype, counted)
+    if plan.way is Way.SORT:
         return _by_sorting(array, asked, counted)
-    if way is Way.BITMAP:
-        bits = by_bitmap(image, element_type(dtype), tables.ISA, dense, threads)
-        return bits.view(dtype), None
-    if way is Way.SET:
-        found = _by_set(image, dtype, threads, counted)
+    if plan.way is Way.BITMAP:
+        return _by_bitmap(image, dtype, threads, counted, plan)
+    found = _by_set(image, dtype, threads, counted) if plan.way is Way.SET else None
     return found or _by_dealing(image, dtype, threads, counted)
 
 
-def _choose(image: Image, dtype: np.dtype, counted: bool) -> tuple[Way, bool]:
-    """The way for an image of 32- or 64-bit elements, and if a bitmap's pages lie close together.
+def _choose(image: Image, dtype: np.dtype, counted: bool) -> Plan:
+    """The plan for an image of 32- or 64-bit elements.
 
     The number of values is Chao's estimate, from those that occur once and twice in a sample.
     """
     if image.size <= SMALL:
-        return Way.SORT, False
+        return Plan(Way.SORT)
     bits, counts = np.unique(_sample(image, SAMPLE), return_counts=True)
     once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
     values = len(bits) + once**2 / (2 * (twice + 1))
     few = values <= _set_limit(image)
-    if dtype.itemsize == 4 and not counted and values <= BITMAP_LIMIT:
-        # Also of bits in place of keys, which only differ in the order.
+    if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
+        # Of bits in place of keys, which lie in pages of the same number.
         pages = len(np.unique(bits >> PAGE_BITS))
         huge_pages = len(np.unique(bits >> (PAGE_BITS + 9)))
         dense = pages > 64 * huge_pages
         touched = huge_pages << 21 if dense else pages << 12
-        if touched <= 4 * image.size and (dense or pages <= NEAR_PAGES or not few):
-            return Way.BITMAP, dense
-    return (Way.SET if few else Way.DEAL), False
+        if touched <= min(4 * image.size, MAX_TOUCHED) and (dense or (few and pages <= NEAR_PAGES)):
+            return Plan(Way.BITMAP, dense, values > BITMAP_LIMIT)
+    return Plan(Way.SET if few else Way.DEAL)
 
 
 def _sample(image: Image, size: int) -> NDArray:
@@ -114,9 +134,10 @@ def _by_patterns(
     patterns = 1 << 8 * dtype.itemsize
     if counted:
         counts = np.zeros(patterns, np.uint64)
-        for start in range(0, image.size, 1 << 31):
-            rows = np.zeros((threads, TABLES * patterns), np.uint32)
-            count_patterns(image, start, min(start + (1 << 31), image.size), rows)
+        tables_each = BYTE_TABLES if dtype.itemsize == 1 else 1
+        for part in _parts(image, MAX_COUNT):
+            rows = np.zeros((threads, tables_each * patterns), np.uint32)
+            count_patterns(image, *part, rows)
             counts += rows.reshape(-1, patterns).sum(axis=0, dtype=np.uint64)
     else:
         seen = np.zeros((threads, patterns), np.uint8)
@@ -134,6 +155,12 @@ def _by_patterns(
     found = np.flatnonzero(counts)
     order = found[np.argsort(values[found], kind="stable")]
     return values[order], counts[order]
+
+
+def _parts(image: Image, size: int) -> Iterator[tuple[int, int]]:
+    """Where parts of at most `size` elements start and stop."""
+    for start in range(0, image.size, size):
+        yield start, min(start + size, image.size)
 
 
 def _by_sorting(
@@ -161,6 +188,39 @@ def _set_limit(image: Image) -> int:
     return min(SET_LIMIT, image.size // 128)
 
 
+def _by_bitmap(
+    image: Image, dtype: np.dtype, threads: int, counted: bool, plan: Plan
+) -> tuple[NDArray, NDArray[np.uint64] | None]:
+    """Set each element's bit; count by how many bits lie before it.
+
+    Many values: elements are dealt out first, part by part within the caches, so that threads set
+    bits that lie apart and close to those just set.
+    """
+    bitmap = Bitmap(element_type(dtype), tables.ISA, plan.dense)
+    if plan.dealt:
+        thresholds, _ = _make_buckets(image, dtype, DEALT_BUCKETS)
+        deal = _make_deal(image, thresholds, threads)
+        keys = np.empty(DEALT, np.uint32)
+        for part in _parts(image, DEALT):
+            sizes = deal.sizes(*part)
+            starts = _starts(sizes.sum(axis=0)[:-1])
+            places = _places(sizes[:, :-1], starts)
+            deal.out(*part, np.column_stack([places, np.full(threads, -1)]), keys)
+            bitmap.add_keys(keys, starts, threads)
+    else:
+        bitmap.add(image, threads)
+    values = bitmap.take().view(dtype)
+    if not counted:
+        return values, None
+    bitmap.rank()
+    counts = np.zeros(len(values), np.uint64)
+    for part in _parts(image, MAX_COUNT):
+        rows = np.zeros((threads, len(values) + 2), np.uint32)
+        bitmap.count(image, *part, rows)
+        counts += rows.sum(axis=0, dtype=np.uint64)[1:-1]
+    return values, counts
+
+
 def _by_set(
     image: Image, dtype: np.dtype, threads: int, counted: bool
 ) -> tuple[NDArray, NDArray[np.uint64]] | None:
@@ -183,27 +243,25 @@ def _by_dealing(
     image: Image, dtype: np.dtype, threads: int, counted: bool
 ) -> tuple[NDArray, NDArray[np.uint64] | None]:
     """Sort the keys bucket by bucket, as many buckets at a time as there is room for."""
-    thresholds, alone = _make_buckets(image, dtype)
-    k = len(thresholds) + 1
-    method = tables.choose_method(dtype, k, image.size)
-    table = tables.search_table(thresholds, method, k, label_size=2)
-    deal = Deal(image, table, element_type(dtype), k + 1, threads)
-    sizes = deal.sizes()
-    totals = sizes.sum(axis=0)[:k]
+    thresholds, alone = _make_buckets(image, dtype, MAX_BUCKETS)
+    deal = _make_deal(image, thresholds, threads)
+    whole = (0, image.size)
+    sizes = deal.sizes(*whole)
+    totals = sizes.sum(axis=0)[:-1]
     rooms = np.where(alone, np.minimum(totals, 1), totals)
     values, counts = np.empty(0, dtype), np.empty(0, np.uint64)
     for first, last in _groups(rooms, ROOM // 4 if dtype.itemsize == 4 else image.size):
         group = slice(first, last)
-        starts = np.concatenate([[0], np.cumsum(rooms[group])])
+        starts = _starts(rooms[group])
         keys = np.empty(starts[-1], dtype)
         lone = np.flatnonzero(alone[group] & (rooms[group] > 0))
         keys.view(f"u{dtype.itemsize}")[starts[lone]] = ordered_keys(thresholds[first + lone])
         places = np.full(sizes.shape, -1)
-        places[:, group] = starts[:-1] + np.cumsum(sizes[:, group], axis=0) - sizes[:, group]
+        places[:, group] = _places(sizes[:, group], starts)
         places[:, first + lone] = -1
-        deal.out(places, keys)
+        deal.out(*whole, places, keys)
         found = deal.sort(keys, starts, not counted)
-        ends = np.concatenate([[0], np.cumsum(found)])
+        ends = _starts(found)
         before = len(values)
         if counted:
             counts.resize(before + ends[-1], refcheck=False)
@@ -220,12 +278,29 @@ def _by_dealing(
     return values, counts if counted else None
 
 
-def _make_buckets(image: Image, dtype: np.dtype) -> tuple[NDArray, NDArray[np.bool_]]:
+def _starts(sizes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where each of some runs starts, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _places(sizes: NDArray[np.intp], starts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where each thread starts in each bucket."""
+    return starts[:-1] + np.cumsum(sizes, axis=0) - sizes
+
+
+def _make_deal(image: Image, thresholds: NDArray, threads: int) -> Deal:
+    k = len(thresholds) + 1
+    method = tables.choose_method(thresholds.dtype, k, image.size)
+    table = tables.search_table(thresholds, method, k, label_size=2)
+    return Deal(image, table, element_type(thresholds.dtype), k + 1, threads)
+
+
+def _make_buckets(image: Image, dtype: np.dtype, limit: int) -> tuple[NDArray, NDArray[np.bool_]]:
     """Thresholds that part an image into buckets of about one size, and which hold one value only.
 
     They are quantiles of a sample; one that occurs several times gets a bucket of its own.
     """
-    k = min(max(image.size // BUCKET, 1), MAX_BUCKETS)
+    k = min(max(image.size // BUCKET, 1), limit)
     sample = fold_zero(_sample(image, 16 * k).view(dtype))
     sample = np.sort(sample[sample == sample])
     quantiles = sample[np.arange(1, k) * len(sample) // k] if len(sample) else sample
@@ -255,6 +330,8 @@ def _groups(rooms: NDArray[np.intp], room: int) -> Iterator[tuple[int, int]]:
 
 def _close_up(values: NDArray, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> None:
     """Move what each bucket has, from its start on, to the end of what those before have."""
-    for start, first, last in zip(starts[:-1].tolist(), ends[:-1].tolist(), ends[1:].tolist()):
+    for start, first, last in zip(
+        starts[:-1].tolist(), ends[:-1].tolist(), ends[1:].tolist(), strict=True
+    ):
         if first < start:
             values[first:last] = values[start : start + last - first]

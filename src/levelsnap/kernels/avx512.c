@@ -291,7 +291,7 @@ void ls_put_where_avx512(void *to_, ptrdiff_t stride, const void *from_, const u
 }
 
 /* Looks at the bits of 16 keys, and sets one by one those that are new: soon there are few. */
-void ls_bitmap_add_avx512(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
+void ls_bitmap_add_avx512(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
 {
     const __m512i flip = _mm512_set1_epi32((int)bitmap->order.flip);
     const __m512i top = _mm512_set1_epi32((int)bitmap->order.top), one = _mm512_set1_epi32(1);

@@ -56,6 +56,13 @@ static uint32_t lowest_bit(uint64_t x)
 #endif
 }
 
+static uint32_t count_bits(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    return (uint32_t)(((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
+}
+
 void ls_order_of(ls_order *order, ls_type type)
 {
     const int bits = 8 * ls_element_size[type];
@@ -130,22 +137,22 @@ int ls_see_pairs(void *patterns_, const void *x_, ptrdiff_t n)
     return 0;
 }
 
-#define DEFINE_COUNT(NAME, TYPE, PATTERNS)                                                        \
+#define DEFINE_COUNT(NAME, TYPE, TABLES)                                                          \
     int NAME(void *tables_, const void *x_, ptrdiff_t n)                                          \
     {                                                                                             \
         uint32_t *tables = tables_;                                                               \
         const TYPE *x = x_;                                                                       \
         ptrdiff_t i = 0;                                                                          \
-        for (; i + LS_TABLES <= n; i += LS_TABLES)                                                \
-            for (int j = 0; j < LS_TABLES; j++)                                                   \
-                tables[j * PATTERNS + x[i + j]]++;                                                \
+        for (; i + TABLES <= n; i += TABLES)                                                      \
+            for (int j = 0; j < TABLES; j++)                                                      \
+                tables[j * 256 + x[i + j]]++;                                                     \
         for (; i < n; i++)                                                                        \
             tables[x[i]]++;                                                                       \
         return 0;                                                                                 \
     }
 
-DEFINE_COUNT(ls_count_bytes, uint8_t, 256)
-DEFINE_COUNT(ls_count_pairs, uint16_t, 65536)
+DEFINE_COUNT(ls_count_bytes, uint8_t, LS_BYTE_TABLES)
+DEFINE_COUNT(ls_count_pairs, uint16_t, 1)
 
 /* The set */
 
@@ -301,6 +308,7 @@ ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n)
 /* The bitmap of 32-bit keys */
 
 #define BITMAP_SIZE ((size_t)1 << 29)
+#define BEFORE_SIZE (BITMAP_SIZE / 2)
 #define PAGES ((size_t)1 << (32 - LS_PAGE_BITS))
 #define PAGE_WORDS (1 << (LS_PAGE_BITS - 6))
 
@@ -308,6 +316,7 @@ int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
 {
     ls_order_of(&bitmap->order, type);
     bitmap->isa = isa;
+    bitmap->before = NULL;
     bitmap->words = ls_map(BITMAP_SIZE, dense);
     bitmap->pages = calloc(PAGES, 1);
     return !bitmap->words || !bitmap->pages;
@@ -316,16 +325,24 @@ int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
 void ls_bitmap_free(ls_bitmap *bitmap)
 {
     ls_unmap(bitmap->words, BITMAP_SIZE);
+    ls_unmap(bitmap->before, BEFORE_SIZE);
     free(bitmap->pages);
 }
 
-void ls_bitmap_put(ls_bitmap *bitmap, uint32_t key)
+void ls_bitmap_put(const ls_bitmap *bitmap, uint32_t key)
 {
     OR_WORD(bitmap->words + (key >> 6), (uint64_t)1 << (key & 63));
     MARK(bitmap->pages + (key >> LS_PAGE_BITS));
 }
 
-static void bitmap_add(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
+void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, ptrdiff_t n)
+{
+    ls_bitmap as_they_are = *bitmap;
+    as_they_are.order.flip = as_they_are.order.top = 0;
+    ls_bitmap_add(&as_they_are, keys, n);
+}
+
+static void bitmap_add(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
 {
     const ls_order order = bitmap->order;
     const uint64_t *words = bitmap->words;
@@ -334,7 +351,7 @@ static void bitmap_add(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
         uint64_t unset = 0;
         count = smaller(n - i, 8);
         for (ptrdiff_t j = 0; j < count; j++) {
-            key[j] = key32(&order, x[i + j]);
+            key[j] = ls_key32(&order, x[i + j]);
             unset |= ~LOAD_WORD(words + (key[j] >> 6)) >> (key[j] & 63);
         }
         for (ptrdiff_t j = 0; unset & 1 && j < count; j++)
@@ -345,7 +362,7 @@ static void bitmap_add(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
 
 int ls_bitmap_add(void *bitmap_, const void *x, ptrdiff_t n)
 {
-    ls_bitmap *bitmap = bitmap_;
+    const ls_bitmap *bitmap = bitmap_;
 #ifdef LS_X86
     if (bitmap->isa == LS_AVX512) {
         ls_bitmap_add_avx512(bitmap, x, n);
@@ -356,36 +373,79 @@ int ls_bitmap_add(void *bitmap_, const void *x, ptrdiff_t n)
     return 0;
 }
 
-/* The bits from the first key of a word to its last that are between low and high. */
-static uint64_t between(const ls_order *order, uint64_t first)
+/* The bits from the first key of a word to its last that are not NaN. */
+static uint64_t not_nan(const ls_order *order, uint64_t first)
 {
-    uint64_t bits = EMPTY;
+    uint64_t bits = ~(uint64_t)0;
     if (first + 63 < order->low || first > order->high)
         return 0;
     if (first < order->low)
-        bits &= EMPTY << (order->low - first);
+        bits &= ~(uint64_t)0 << (order->low - first);
     if (first + 63 > order->high)
-        bits &= EMPTY >> (first + 63 - order->high);
+        bits &= ~(uint64_t)0 >> (first + 63 - order->high);
     return bits;
 }
 
-ptrdiff_t ls_bitmap_take(ls_bitmap *bitmap, uint32_t *elements)
+#define FOR_WORDS(bitmap, w)                                                                      \
+    for (size_t page = 0; page < PAGES; page++)                                                   \
+        for (size_t w = page * PAGE_WORDS;                                                        \
+             (bitmap)->pages[page] && w < (page + 1) * PAGE_WORDS; w++)
+
+ptrdiff_t ls_bitmap_close(ls_bitmap *bitmap)
 {
-    const ls_order order = bitmap->order;
+    const uint32_t zero = (uint32_t)bitmap->order.top, minus = zero - 1;
     ptrdiff_t found = 0;
-    const uint32_t zero = (uint32_t)order.top, minus = zero - 1;
-    if (order.zeros && bitmap->words[minus >> 6] >> (minus & 63) & 1) {
+    if (bitmap->order.zeros && bitmap->words[minus >> 6] >> (minus & 63) & 1) {
         ls_bitmap_put(bitmap, zero);
         bitmap->words[minus >> 6] &= ~((uint64_t)1 << (minus & 63));
     }
-    for (size_t page = 0; page < PAGES; page++)
-        for (size_t w = page * PAGE_WORDS; bitmap->pages[page] && w < (page + 1) * PAGE_WORDS; w++) {
-            uint64_t bits = bitmap->words[w];
-            if (bits)
-                bits &= between(&order, (uint64_t)w << 6);
-            for (; bits; bits &= bits - 1, found++)
-                if (elements)
-                    elements[found] = element32(&order, (uint32_t)(w << 6) + lowest_bit(bits));
+    FOR_WORDS(bitmap, w)
+        if (bitmap->words[w]) {
+            bitmap->words[w] &= not_nan(&bitmap->order, (uint64_t)w << 6);
+            found += (ptrdiff_t)count_bits(bitmap->words[w]);
         }
     return found;
+}
+
+void ls_bitmap_take(const ls_bitmap *bitmap, uint32_t *elements)
+{
+    FOR_WORDS(bitmap, w)
+        for (uint64_t bits = bitmap->words[w]; bits; bits &= bits - 1)
+            *elements++ = element32(&bitmap->order, (uint32_t)(w << 6) + lowest_bit(bits));
+}
+
+/* One more key, that of a NaN, lies before all values, so that NaN below them are not counted as
+ * the first; those above come after the last. -0.0 comes just before 0.0, and counts as it. */
+int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
+{
+    uint32_t before = bitmap->order.low == 0;
+    bitmap->before = ls_map(BEFORE_SIZE, dense);
+    if (!bitmap->before)
+        return 1;
+    if (bitmap->order.low > 0)
+        ls_bitmap_put(bitmap, (uint32_t)bitmap->order.low - 1);
+    if (bitmap->order.zeros)
+        MARK(bitmap->pages + (((uint32_t)bitmap->order.top - 1) >> LS_PAGE_BITS));
+    FOR_WORDS(bitmap, w) {
+        bitmap->before[w] = before;
+        before += count_bits(bitmap->words[w]);
+    }
+    return 0;
+}
+
+#define NAME count_by_rank
+#define POPCOUNT count_bits
+#include "rank.inc.h"
+
+int ls_bitmap_count(void *counts_, const void *x, ptrdiff_t n)
+{
+    const ls_counts *counts = counts_;
+#ifdef LS_X86
+    if (counts->bitmap->isa >= LS_AVX2) {
+        ls_bitmap_count_avx2(counts, x, n);
+        return 0;
+    }
+#endif
+    count_by_rank(counts, x, n);
+    return 0;
 }

@@ -29,9 +29,9 @@ typedef struct {
 /* Bytes: stops when all have been. */
 ls_visitor ls_see_bytes, ls_see_pairs;
 
-/* Counts bit patterns in LS_TABLES tables of `uint32_t`, whose sums are the counts: neighbours that
- * are equal need not wait for each other. The state is the tables. */
-#define LS_TABLES 4
+/* Counts bit patterns; the state is a table of uint32_t. Bytes: so many tables, whose sums are the
+ * counts, that neighbours which are equal need not wait for each other. */
+#define LS_BYTE_TABLES 4
 ls_visitor ls_count_bytes, ls_count_pairs;
 
 /* 32 bits */
@@ -40,8 +40,9 @@ ls_visitor ls_count_bytes, ls_count_pairs;
 
 /* The keys that occur, one bit each; threads may share it. */
 typedef struct {
-    uint64_t *words; /* 2^32 bits, mapped */
-    uint8_t *pages;  /* which pages of keys have any */
+    uint64_t *words;  /* 2^32 bits, mapped */
+    uint8_t *pages;   /* which pages of keys have any */
+    uint32_t *before; /* how many lie before each word, mapped */
     ls_order order;
     ls_isa isa;
 } ls_bitmap;
@@ -49,10 +50,28 @@ typedef struct {
 /* Nonzero: no memory. */
 int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense);
 void ls_bitmap_free(ls_bitmap *bitmap);
+
+/* The state is a bitmap. */
 ls_visitor ls_bitmap_add;
 
-/* The distinct elements, ascending, into `elements` if it is not NULL; returns their number. */
-ptrdiff_t ls_bitmap_take(ls_bitmap *bitmap, uint32_t *elements);
+void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, ptrdiff_t n);
+
+/* Once all have been added: leaves NaN and -0.0 out, and returns the number of distinct values. */
+ptrdiff_t ls_bitmap_close(ls_bitmap *bitmap);
+
+/* The elements, ascending. */
+void ls_bitmap_take(const ls_bitmap *bitmap, uint32_t *elements);
+
+/* Prepares for counting. Nonzero: no memory. */
+int ls_bitmap_rank(ls_bitmap *bitmap, int dense);
+
+typedef struct {
+    const ls_bitmap *bitmap;
+    uint32_t *counts; /* of NaN, of each distinct value, of NaN */
+} ls_counts;
+
+/* Counts elements that have all been added; the state is an ls_counts. */
+ls_visitor ls_bitmap_count;
 
 /* 32 and 64 bits, few values */
 

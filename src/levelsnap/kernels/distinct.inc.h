@@ -2,13 +2,7 @@
 #define KEY JOIN(uint, JOIN(BITS, _t))
 #define NAME_(part) JOIN(part, BITS)
 
-static INLINE KEY NAME_(key)(const ls_order *order, KEY bits)
-{
-    const KEY negative = (KEY)(0 - (bits >> (BITS - 1)));
-    return bits ^ ((negative & (KEY)order->flip) | (KEY)order->top);
-}
-
-/* The reverse: what flips is the sign's being set, for which the key's top bit is not. */
+/* The reverse of ls_key: the sign was set if the key's top bit is not. */
 static INLINE KEY NAME_(element)(const ls_order *order, KEY key)
 {
     const KEY negative = (KEY)((key >> (BITS - 1)) - 1);
@@ -81,7 +75,7 @@ static void NAME_(deal)(const ls_deal *deal, const KEY *x, const uint16_t *label
     ptrdiff_t *next = deal->next;
     KEY *lines = (KEY *)deal->lines, key[TILE];
     for (ptrdiff_t i = 0; i < n; i++) {
-        key[i] = NAME_(key)(&order, x[i]);
+        key[i] = NAME_(ls_key)(&order, x[i]);
         key[i] += order.zeros & (key[i] == (KEY)order.top - 1);
     }
     for (ptrdiff_t i = 0; i < n; i++) {

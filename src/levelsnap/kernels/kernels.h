@@ -48,8 +48,9 @@ ls_put_where ls_put_where_portable, ls_put_where_avx512;
 void ls_see_bytes_avx2(const uint8_t *x, ptrdiff_t n, uint8_t *seen);
 void ls_see_bytes_vbmi(const uint8_t *x, ptrdiff_t n, uint8_t *seen);
 
-void ls_bitmap_put(ls_bitmap *bitmap, uint32_t key);
-void ls_bitmap_add_avx512(ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n);
+void ls_bitmap_put(const ls_bitmap *bitmap, uint32_t key);
+void ls_bitmap_add_avx512(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n);
+void ls_bitmap_count_avx2(const ls_counts *counts, const uint32_t *x, ptrdiff_t n);
 
 /* Orders what was written past the caches before what this thread writes from now on. */
 void ls_end_streaming(void);
@@ -62,6 +63,17 @@ void ls_end_streaming(void);
     case 4: call32; break;                                                                        \
     default: call64;                                                                              \
     }
+
+/* A key of distinct.h. */
+#define DEFINE_KEY(BITS)                                                                          \
+    static inline uint##BITS##_t ls_key##BITS(const ls_order *order, uint##BITS##_t bits)         \
+    {                                                                                             \
+        const uint##BITS##_t negative = 0 - (bits >> (BITS - 1));                                 \
+        return bits ^ ((negative & (uint##BITS##_t)order->flip) | (uint##BITS##_t)order->top);    \
+    }
+
+DEFINE_KEY(32)
+DEFINE_KEY(64)
 
 /* Labels from uint32 to their own size. */
 void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
