@@ -6,7 +6,7 @@ and ls_isa of kernels/nearest.h.
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -45,6 +45,7 @@ cdef extern from "distinct.h" nogil:
         Py_ssize_t *next
         const Py_ssize_t *first
         char *lines
+        uint16_t *labels
         void *keys
 
     void ls_order_of(ls_order *order, ls_type type)
@@ -61,6 +62,7 @@ cdef extern from "distinct.h" nogil:
     void ls_bitmap_take(const ls_bitmap *bitmap, uint32_t *elements)
     int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
     ls_visitor ls_bitmap_count
+    void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, Py_ssize_t n)
     int ls_set_start(ls_set *set, int counted, Py_ssize_t limit)
     void ls_set_free(ls_set *set)
     ls_visitor ls_set_add32, ls_set_add64
@@ -248,27 +250,23 @@ cdef class Bitmap:
         if failed:
             raise MemoryError("no memory for the ranks of a bitmap, 256 MB")
 
-    def count(
-        self, Image image not None, Py_ssize_t start, Py_ssize_t stop,
-        uint32_t[:, ::1] counts not None,
+    def count_keys(
+        self, const uint32_t[::1] keys not None, const Py_ssize_t[::1] starts not None,
+        uint32_t[::1] counts not None, int threads,
     ):
-        """Count at most 2**32 - 1 elements, which have been added, by values' ranks.
+        """Count keys that have been added, dealt out as for `add_keys`.
 
-        Each row of `counts` is a thread's: of NaN, of each value, and of NaN.
+        `counts` are those of NaN, of each value, and of NaN.
         """
-        cdef int threads = <int>counts.shape[0], t
-        cdef ls_counts *states = <ls_counts *>PyMem_Calloc(threads, sizeof(ls_counts))
-        if not states:
-            raise MemoryError
-        for t in range(threads):
-            states[t].bitmap = &self.bitmap
-            states[t].counts = &counts[t, 0]
-        try:
-            image.visit(
-                start, stop, ls_bitmap_count, <char *>states, sizeof(ls_counts), threads
-            )
-        finally:
-            PyMem_Free(states)
+        cdef Py_ssize_t n = starts.shape[0] - 1, i
+        cdef ls_counts state
+        state.bitmap = &self.bitmap
+        state.counts = &counts[0]
+        for i in prange(
+            n, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
+        ):
+            if starts[i] < starts[i + 1]:
+                ls_bitmap_count_keys(&state, &keys[starts[i]], starts[i + 1] - starts[i])
 
 
 def by_set(Image image not None, Py_ssize_t limit, bint counted, int threads):
@@ -325,9 +323,13 @@ cdef class Deal:
     buckets : int
         One for each label, and the last for NaN.
     threads : int
+    kept : int
+        The most elements between whose `sizes` and `out` their buckets are kept; of more, they are
+        found again.
     """
 
     cdef Image image
+    cdef object labels
     cdef Table held  # what `table` points to
     cdef ls_table table
     cdef ls_order order
@@ -335,9 +337,11 @@ cdef class Deal:
     cdef readonly Py_ssize_t buckets
 
     def __cinit__(
-        self, Image image not None, Table table not None, int type, Py_ssize_t buckets, int threads
+        self, Image image not None, Table table not None, int type, Py_ssize_t buckets, int threads,
+        Py_ssize_t kept=0,
     ):
         self.image = image
+        self.labels = np.empty(kept, np.uint16)
         self.held = table
         self.table = table.table
         self.table.nan_label = buckets - 1
@@ -368,6 +372,8 @@ cdef class Deal:
         const Py_ssize_t[:, ::1] first, uint8_t[::1] lines, keys,
     ):
         cdef uint8_t[::1] memory = None if keys is None else keys.view(np.uint8)
+        cdef uint16_t[::1] labels = self.labels
+        cdef Py_ssize_t share = (stop - start + self.threads - 1) // self.threads
         cdef ls_deal *states = <ls_deal *>PyMem_Calloc(self.threads, sizeof(ls_deal))
         cdef int t
         if not states:
@@ -377,6 +383,8 @@ cdef class Deal:
                 states[t].table = &self.table
                 states[t].order = self.order
                 states[t].next = &next[t, 0]
+                if stop - start <= labels.shape[0]:
+                    states[t].labels = &labels[t * share]
                 if keys is not None:
                     states[t].first = &first[t, 0]
                     states[t].lines = <char *>&lines[t * self.buckets * LS_LINE]

@@ -198,14 +198,7 @@ def _by_bitmap(
     """
     bitmap = Bitmap(element_type(dtype), tables.ISA, plan.dense)
     if plan.dealt:
-        thresholds, _ = _make_buckets(image, dtype, DEALT_BUCKETS)
-        deal = _make_deal(image, thresholds, threads)
-        keys = np.empty(DEALT, np.uint32)
-        for part in _parts(image, DEALT):
-            sizes = deal.sizes(*part)
-            starts = _starts(sizes.sum(axis=0)[:-1])
-            places = _places(sizes[:, :-1], starts)
-            deal.out(*part, np.column_stack([places, np.full(threads, -1)]), keys)
+        for keys, starts in _deal_parts(image, dtype, threads):
             bitmap.add_keys(keys, starts, threads)
     else:
         bitmap.add(image, threads)
@@ -214,11 +207,33 @@ def _by_bitmap(
         return values, None
     bitmap.rank()
     counts = np.zeros(len(values), np.uint64)
-    for part in _parts(image, MAX_COUNT):
-        rows = np.zeros((threads, len(values) + 2), np.uint32)
-        bitmap.count(image, *part, rows)
-        counts += rows.sum(axis=0, dtype=np.uint64)[1:-1]
+    here = np.zeros(len(values) + 2, np.uint32)
+    left = MAX_COUNT
+    for keys, starts in _deal_parts(image, dtype, threads):
+        bitmap.count_keys(keys, starts, here, threads)
+        left -= starts[-1]
+        if left < DEALT:
+            counts += here[1:-1]
+            here[:] = 0
+            left = MAX_COUNT
+    counts += here[1:-1]
     return values, counts
+
+
+def _deal_parts(
+    image: Image, dtype: np.dtype, threads: int
+) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.intp]]]:
+    """The keys of part after part of the image, in buckets, and where these start."""
+    thresholds, _ = _make_buckets(image, dtype, DEALT_BUCKETS)
+    deal = _make_deal(image, thresholds, threads, kept=DEALT)
+    keys = np.empty(DEALT, np.uint32)
+    for part in _parts(image, DEALT):
+        sizes = deal.sizes(*part)
+        starts = _starts(sizes.sum(axis=0)[:-1])
+        places = np.full(sizes.shape, -1)
+        places[:, :-1] = _places(sizes[:, :-1], starts)
+        deal.out(*part, places, keys)
+        yield keys, starts
 
 
 def _by_set(
@@ -288,11 +303,11 @@ def _places(sizes: NDArray[np.intp], starts: NDArray[np.intp]) -> NDArray[np.int
     return starts[:-1] + np.cumsum(sizes, axis=0) - sizes
 
 
-def _make_deal(image: Image, thresholds: NDArray, threads: int) -> Deal:
+def _make_deal(image: Image, thresholds: NDArray, threads: int, kept: int = 0) -> Deal:
     k = len(thresholds) + 1
     method = tables.choose_method(thresholds.dtype, k, image.size)
     table = tables.search_table(thresholds, method, k, label_size=2)
-    return Deal(image, table, element_type(thresholds.dtype), k + 1, threads)
+    return Deal(image, table, element_type(thresholds.dtype), k + 1, threads, kept)
 
 
 def _make_buckets(image: Image, dtype: np.dtype, limit: int) -> tuple[NDArray, NDArray[np.bool_]]:

@@ -249,26 +249,33 @@ static INLINE void write_line(void *to, const void *line)
 
 int ls_deal_count(void *deal_, const void *x_, ptrdiff_t n)
 {
-    const ls_deal *deal = deal_;
+    ls_deal *deal = deal_;
     const char *x = x_;
-    uint16_t label[TILE];
+    uint16_t scratch[TILE];
     for (ptrdiff_t count; n > 0; n -= count, x += count * deal->order.size) {
+        uint16_t *label = deal->labels ? deal->labels : scratch;
         count = smaller(n, TILE);
         ls_nearest(deal->table, x, count, label, NULL);
         for (ptrdiff_t i = 0; i < count; i++)
             deal->next[label[i]]++;
+        if (deal->labels)
+            deal->labels += count;
     }
     return 0;
 }
 
 int ls_deal_out(void *deal_, const void *x_, ptrdiff_t n)
 {
-    const ls_deal *deal = deal_;
+    ls_deal *deal = deal_;
     const char *x = x_;
-    uint16_t label[TILE];
+    uint16_t scratch[TILE];
     for (ptrdiff_t count; n > 0; n -= count, x += count * deal->order.size) {
+        const uint16_t *label = deal->labels ? deal->labels : scratch;
         count = smaller(n, TILE);
-        ls_nearest(deal->table, x, count, label, NULL);
+        if (deal->labels)
+            deal->labels += count;
+        else
+            ls_nearest(deal->table, x, count, scratch, NULL);
         if (deal->order.size == 4)
             deal32(deal, (const uint32_t *)(const void *)x, label, count);
         else
@@ -448,4 +455,12 @@ int ls_bitmap_count(void *counts_, const void *x, ptrdiff_t n)
 #endif
     count_by_rank(counts, x, n);
     return 0;
+}
+
+void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, ptrdiff_t n)
+{
+    ls_bitmap as_they_are = *counts->bitmap;
+    ls_counts of_keys = {&as_they_are, counts->counts};
+    as_they_are.order.flip = as_they_are.order.top = 0;
+    ls_bitmap_count(&of_keys, keys, n);
 }

@@ -70,6 +70,8 @@ typedef struct {
     uint32_t *counts; /* of NaN, of each distinct value, of NaN */
 } ls_counts;
 
+void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, ptrdiff_t n);
+
 /* Counts elements that have all been added; the state is an ls_counts. */
 ls_visitor ls_bitmap_count;
 
@@ -107,6 +109,7 @@ typedef struct {
                                key of each goes, or a negative number for nowhere */
     const ptrdiff_t *first; /* dealing: what `next` was at first */
     char *lines;            /* dealing: an aligned line for each bucket */
+    uint16_t *labels;       /* where counting leaves labels for dealing; NULL: nowhere */
     void *keys;
 } ls_deal;
 
