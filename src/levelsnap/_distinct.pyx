@@ -324,8 +324,7 @@ cdef class Deal:
         One for each label, and the last for NaN.
     threads : int
     kept : int
-        The most elements between whose `sizes` and `out` their buckets are kept; of more, they are
-        found again.
+        The most elements that stay in the caches: between `sizes` and `out` their buckets are kept.
     """
 
     cdef Image image
@@ -373,6 +372,7 @@ cdef class Deal:
     ):
         cdef uint8_t[::1] memory = None if keys is None else keys.view(np.uint8)
         cdef uint16_t[::1] labels = self.labels
+        cdef bint few = stop - start <= labels.shape[0]
         cdef Py_ssize_t share = (stop - start + self.threads - 1) // self.threads
         cdef ls_deal *states = <ls_deal *>PyMem_Calloc(self.threads, sizeof(ls_deal))
         cdef int t
@@ -383,11 +383,11 @@ cdef class Deal:
                 states[t].table = &self.table
                 states[t].order = self.order
                 states[t].next = &next[t, 0]
-                if stop - start <= labels.shape[0]:
+                if few:
                     states[t].labels = &labels[t * share]
                 if keys is not None:
                     states[t].first = &first[t, 0]
-                    states[t].lines = <char *>&lines[t * self.buckets * LS_LINE]
+                    states[t].lines = NULL if few else <char *>&lines[t * self.buckets * LS_LINE]
                     states[t].keys = &memory[0]
             self.image.visit(
                 start, stop, visitor, <char *>states, sizeof(ls_deal), self.threads

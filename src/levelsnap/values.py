@@ -65,8 +65,8 @@ BUCKET = 1 << 15
 MAX_BUCKETS = 1 << 12
 
 # Elements that are dealt out at a time, and their buckets, on the way to a bitmap.
-DEALT = 1 << 22
-DEALT_BUCKETS = 1 << 9
+DEALT = 1 << 23
+DEALT_BUCKETS = 1 << 8
 
 # Bytes of the keys that are dealt out at a time, of 32-bit images.
 ROOM = 584_000_000
@@ -179,8 +179,8 @@ def _by_sorting(
 
 
 def fold_zero(values: NDArray) -> NDArray:
-    """Turn -0.0 into 0.0; np.unique keeps one of the two, whichever comes first."""
-    return values + values.dtype.type(0) if values.dtype.kind == "f" else values
+    """Turn -0.0 into 0.0. Not by adding 0, which warns of signalling NaN."""
+    return np.where(values == 0, values.dtype.type(0), values)
 
 
 def _set_limit(image: Image) -> int:
@@ -328,7 +328,8 @@ def _make_buckets(image: Image, dtype: np.dtype, limit: int) -> tuple[NDArray, N
 def _below(values: NDArray) -> NDArray:
     """The next smaller values of the dtype; the smallest stays."""
     if values.dtype.kind == "f":
-        return np.nextafter(values, values.dtype.type(-np.inf))
+        with np.errstate(all="ignore"):
+            return np.nextafter(values, values.dtype.type(-np.inf))
     return values - (values > np.iinfo(values.dtype).min).astype(values.dtype)
 
 

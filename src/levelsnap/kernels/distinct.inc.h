@@ -54,8 +54,8 @@ int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
     return 0;
 }
 
-/* Keys wait in a line of the cache for each bucket, which lies as its place among the keys does, to
- * be written together. */
+/* Keys that do not stay in the caches wait in a line for each bucket, which lies as its place among
+ * the keys does, to be written together. */
 #define PER_LINE (LINE / (BITS / 8))
 
 static INLINE void NAME_(write)(const ls_deal *deal, ptrdiff_t bucket, const KEY *line)
@@ -77,6 +77,12 @@ static void NAME_(deal)(const ls_deal *deal, const KEY *x, const uint16_t *label
     for (ptrdiff_t i = 0; i < n; i++) {
         key[i] = NAME_(ls_key)(&order, x[i]);
         key[i] += order.zeros & (key[i] == (KEY)order.top - 1);
+    }
+    if (!lines) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            if (next[label[i]] >= 0)
+                ((KEY *)deal->keys)[next[label[i]]++] = key[i];
+        return;
     }
     for (ptrdiff_t i = 0; i < n; i++) {
         const ptrdiff_t bucket = label[i], to = next[bucket];
