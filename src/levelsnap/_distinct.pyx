@@ -363,8 +363,8 @@ cdef class Deal:
         `places` is of the shape of `sizes`; a bucket whose place is negative is left out.
         """
         lines = np.empty((self.threads * self.buckets + 1) * LS_LINE, np.uint8)
-        self.run(start, stop, ls_deal_out, places.copy(), places, lines[-lines.ctypes.data % LS_LINE:],
-                 keys)
+        aligned = lines[-lines.ctypes.data % LS_LINE:]
+        self.run(start, stop, ls_deal_out, places.copy(), places, aligned, keys)
 
     cdef run(
         self, Py_ssize_t start, Py_ssize_t stop, ls_visitor *visitor, Py_ssize_t[:, ::1] next,
@@ -387,7 +387,8 @@ cdef class Deal:
                     states[t].labels = &labels[t * share]
                 if keys is not None:
                     states[t].first = &first[t, 0]
-                    states[t].lines = NULL if few else <char *>&lines[t * self.buckets * LS_LINE]
+                    if not few:
+                        states[t].lines = <char *>&lines[t * self.buckets * LS_LINE]
                     states[t].keys = &memory[0]
             self.image.visit(
                 start, stop, visitor, <char *>states, sizeof(ls_deal), self.threads
@@ -399,7 +400,7 @@ cdef class Deal:
             PyMem_Free(states)
 
     def sort(self, keys, const Py_ssize_t[::1] starts not None, bint unique):
-        """Sort each bucket, from starts[i] to starts[i + 1]; returns their numbers of distinct keys.
+        """Sort each bucket, from starts[i] to starts[i + 1]; how many distinct keys each has.
 
         `unique`: leave the distinct elements of each, at its start, in place of its keys.
         """
