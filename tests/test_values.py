@@ -202,7 +202,16 @@ def rng_pool(n, size, dtype, spread):
 )
 def test_the_choice(dtype, n, spread, counted, way):
     image = values.Image(rng_pool(n, 4_000_000, dtype, spread), False, None)
-    assert values._choose(image, np.dtype(dtype), counted).way is way
+    assert values._choose(image, np.dtype(dtype), 2, counted).way is way
+
+
+def test_what_the_sample_has_missed(monkeypatch):
+    """More values than a set may hold, or a bitmap with few enough pages to count."""
+    monkeypatch.setattr(values, "SET_LIMIT", 1000)
+    monkeypatch.setattr(values, "MAX_COUNTED", 1 << 20)
+    image = bits(np.dtype("u4"), 400_000)
+    for plan in (Plan(Way.SET), Plan(Way.BITMAP), Plan(Way.BITMAP, dealt=True)):
+        check(image, plan, 2)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "i4", "f8", "u8"])

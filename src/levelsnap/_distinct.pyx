@@ -20,6 +20,7 @@ cdef extern from "distinct.h" nogil:
     enum:
         LS_BYTE_TABLES
         LS_PAGE_BITS
+        LS_PAGES
         LS_SORT_SCRATCH
         LS_LINE
         LS_FULL
@@ -33,7 +34,7 @@ cdef extern from "distinct.h" nogil:
         ls_isa isa
 
     ctypedef struct ls_bitmap:
-        pass
+        uint8_t *pages
 
     ctypedef struct ls_set:
         Py_ssize_t used
@@ -78,8 +79,8 @@ PAGE_BITS = LS_PAGE_BITS
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
 cdef enum:
-    CHUNK = 1 << 22
-    BUCKETS = 64
+    CHUNK = 1 << 25
+    BUCKETS = 1 << 10
 
 
 cdef class Image:
@@ -206,7 +207,6 @@ cdef class Bitmap:
 
     cdef ls_bitmap bitmap
     cdef bint dense
-    cdef readonly Py_ssize_t size
 
     def __cinit__(self, int type, int isa, bint dense):
         self.dense = dense
@@ -233,14 +233,21 @@ cdef class Bitmap:
     def take(self):
         """The distinct values' bits, ascending by value. Nothing can be added any more."""
         cdef uint32_t[::1] elements
+        cdef Py_ssize_t size
         with nogil:
-            self.size = ls_bitmap_close(&self.bitmap)
-        found = np.empty(self.size, np.uint32)
+            size = ls_bitmap_close(&self.bitmap)
+        found = np.empty(size, np.uint32)
         elements = found
-        if self.size:
+        if size:
             with nogil:
                 ls_bitmap_take(&self.bitmap, &elements[0])
         return found
+
+    @property
+    def touched(self):
+        """Bytes of the bitmap that have been written to."""
+        pages = np.asarray(<uint8_t[:LS_PAGES]>self.bitmap.pages).reshape(-1, 512)
+        return int(pages.max(axis=1).sum()) << 21 if self.dense else int(pages.sum()) << 12
 
     def rank(self):
         """Prepare for counting, after `take`."""

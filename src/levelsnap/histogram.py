@@ -147,8 +147,10 @@ def histogram(
 
     Notes
     -----
-    Extra memory: 0.5 MB a thread for 8- and 16-bit images; for others a copy of the image's
-    elements, sorted, and its indices.
+    Extra memory, at most, beside the result: of 8- and 16-bit images 0.25 MB a thread; of 32-bit
+    ones twice the image and 600 MB; of 64-bit ones the image's size, but 16 MB a thread where
+    there are few values. The way is chosen by a sample: few values are found by a hash set for
+    each thread, many by sorting buckets of the image's elements.
     """
     array, asked, _ = examine(image, where)
     values, counts = find_values(array, asked, team(threads, array.size), counted=True)
@@ -160,7 +162,29 @@ histogram_of = histogram
 
 
 def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None = None) -> NDArray:
-    """The distinct values of an image, ascending: `histogram` without the counts."""
+    """The distinct values of an image, ascending: `histogram` without the counts.
+
+    Parameters
+    ----------
+    image : array_like
+        Any accepted dtype, shape, strides and byte order. Masked elements are skipped.
+    where : array_like of bool, optional
+        Broadcastable to the image; False elements are skipped.
+    threads : int, optional
+        By default `get_num_threads`, and one for small images.
+
+    Returns
+    -------
+    ndarray
+        Of the image's dtype in native byte order. NaN is skipped, -0.0 counts as 0.0, +-inf is
+        kept.
+
+    Notes
+    -----
+    Extra memory as for `histogram`. Of 8-bit images the rest is not read once all 256 values have
+    been seen. 32-bit values that lie close together are marked in a bitmap of all 2**32, of which
+    only the parts with values take memory.
+    """
     array, asked, _ = examine(image, where)
     return find_values(array, asked, team(threads, array.size), counted=False)[0]
 

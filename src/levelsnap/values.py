@@ -41,14 +41,20 @@ class Plan(NamedTuple):
 # The largest image that np.unique gets.
 SMALL = 1 << 16
 
-# A hash set of so many values, times 16 bytes and up to 8, leaves the caches.
-SET_LIMIT = 1 << 17
+# Values of a hash set, which has at least 8 slots of 16 bytes for each: more leave the caches.
+SET_LIMIT = 255 << 9
+
+# Values of the sets of all threads, which take up to 512 MB.
+SETS_LIMIT = 1 << 22
 
 # Above so many values threads that share a bitmap get into each other's way.
 BITMAP_LIMIT = 1 << 22
 
 # Bytes of a bitmap that are worth touching: more is slower than sorting.
 MAX_TOUCHED = 1 << 27
+
+# Bytes of a bitmap, its ranks and counts.
+MAX_COUNTED = 500_000_000
 
 # What a 32-bit count holds.
 MAX_COUNT = 1 << 31
@@ -88,16 +94,18 @@ def find_values(
     if dtype.itemsize <= 2:
         return _by_patterns(image, dtype, threads, counted)
     if plan is None:
-        plan = _choose(image, dtype, counted)
+        plan = _choose(image, dtype, threads, counted)
     if plan.way is Way.SORT:
         return _by_sorting(array, asked, counted)
+    found = None
     if plan.way is Way.BITMAP:
-        return _by_bitmap(image, dtype, threads, counted, plan)
-    found = _by_set(image, dtype, threads, counted) if plan.way is Way.SET else None
+        found = _by_bitmap(image, dtype, threads, counted, plan)
+    elif plan.way is Way.SET:
+        found = _by_set(image, dtype, threads, counted)
     return found or _by_dealing(image, dtype, threads, counted)
 
 
-def _choose(image: Image, dtype: np.dtype, counted: bool) -> Plan:
+def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
     """The plan for an image of 32- or 64-bit elements.
 
     The number of values is Chao's estimate, from those that occur once and twice in a sample.
@@ -107,7 +115,7 @@ def _choose(image: Image, dtype: np.dtype, counted: bool) -> Plan:
     bits, counts = np.unique(_sample(image, SAMPLE), return_counts=True)
     once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
     values = len(bits) + once**2 / (2 * (twice + 1))
-    few = values <= _set_limit(image)
+    few = values <= _set_limit(image, threads)
     if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
         # Of bits in place of keys, which lie in pages of the same number.
         pages = len(np.unique(bits >> PAGE_BITS))
@@ -183,15 +191,17 @@ def fold_zero(values: NDArray) -> NDArray:
     return np.where(values == 0, values.dtype.type(0), values)
 
 
-def _set_limit(image: Image) -> int:
-    """Values that a thread's set may hold: its slots take at most twice the image's memory."""
-    return min(SET_LIMIT, image.size // 128)
+def _set_limit(image: Image, threads: int) -> int:
+    """Values that a thread's set may hold, few enough for its slots to be small by the image."""
+    return min(SET_LIMIT, image.size // 128, SETS_LIMIT // threads)
 
 
 def _by_bitmap(
     image: Image, dtype: np.dtype, threads: int, counted: bool, plan: Plan
-) -> tuple[NDArray, NDArray[np.uint64] | None]:
+) -> tuple[NDArray, NDArray[np.uint64] | None] | None:
     """Set each element's bit; count by how many bits lie before it.
+
+    None if, unlike in the sample, they lie so far apart that counting would take too much memory.
 
     Many values: elements are dealt out first, part by part within the caches, so that threads set
     bits that lie apart and close to those just set.
@@ -205,6 +215,8 @@ def _by_bitmap(
     values = bitmap.take().view(dtype)
     if not counted:
         return values, None
+    if 3 * bitmap.touched // 2 + 16 * len(values) > MAX_COUNTED:
+        return None
     bitmap.rank()
     counts = np.zeros(len(values), np.uint64)
     here = np.zeros(len(values) + 2, np.uint32)
@@ -240,7 +252,7 @@ def _by_set(
     image: Image, dtype: np.dtype, threads: int, counted: bool
 ) -> tuple[NDArray, NDArray[np.uint64]] | None:
     """None if there are more values than the sets may hold."""
-    found = by_set(image, _set_limit(image), counted, threads)
+    found = by_set(image, _set_limit(image, threads), counted, threads)
     if found is None:
         return None
     values = fold_zero(found[0].astype(f"u{dtype.itemsize}").view(dtype))

@@ -318,7 +318,6 @@ ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n)
 
 #define BITMAP_SIZE ((size_t)1 << 29)
 #define BEFORE_SIZE (BITMAP_SIZE / 2)
-#define PAGES ((size_t)1 << (32 - LS_PAGE_BITS))
 #define PAGE_WORDS (1 << (LS_PAGE_BITS - 6))
 
 int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
@@ -327,7 +326,7 @@ int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
     bitmap->isa = isa;
     bitmap->before = NULL;
     bitmap->words = ls_map(BITMAP_SIZE, dense);
-    bitmap->pages = calloc(PAGES, 1);
+    bitmap->pages = calloc(LS_PAGES, 1);
     return !bitmap->words || !bitmap->pages;
 }
 
@@ -396,7 +395,7 @@ static uint64_t not_nan(const ls_order *order, uint64_t first)
 }
 
 #define FOR_WORDS(bitmap, w)                                                                      \
-    for (size_t page = 0; page < PAGES; page++)                                                   \
+    for (size_t page = 0; page < LS_PAGES; page++)                                                   \
         for (size_t w = page * PAGE_WORDS;                                                        \
              (bitmap)->pages[page] && w < (page + 1) * PAGE_WORDS; w++)
 

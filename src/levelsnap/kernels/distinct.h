@@ -37,6 +37,7 @@ ls_visitor ls_count_bytes, ls_count_pairs;
 /* 32 bits */
 
 #define LS_PAGE_BITS 15 /* keys of a page of the bitmap, as a power of two: a page of memory */
+#define LS_PAGES (1 << (32 - LS_PAGE_BITS))
 
 /* The keys that occur, one bit each; threads may share it. */
 typedef struct {
