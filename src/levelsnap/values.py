@@ -74,8 +74,10 @@ MAX_BUCKETS = 1 << 12
 DEALT = 1 << 23
 DEALT_BUCKETS = 1 << 8
 
-# Bytes of the keys that are dealt out at a time, of 32-bit images.
-ROOM = 584_000_000
+# Bytes for the keys of 32-bit images that are dealt out at a time, and what of them each thread
+# takes for its lines and for sorting.
+ROOM = 598_000_000
+THREAD_ROOM = 1_400_000
 
 
 def find_values(
@@ -277,7 +279,8 @@ def _by_dealing(
     totals = sizes.sum(axis=0)[:-1]
     rooms = np.where(alone, np.minimum(totals, 1), totals)
     values, counts = np.empty(0, dtype), np.empty(0, np.uint64)
-    for first, last in _groups(rooms, ROOM // 4 if dtype.itemsize == 4 else image.size):
+    room = max(ROOM - threads * THREAD_ROOM, ROOM // 2) // 4
+    for first, last in _groups(rooms, room if dtype.itemsize == 4 else image.size):
         group = slice(first, last)
         starts = _starts(rooms[group])
         keys = np.empty(starts[-1], dtype)
