@@ -147,10 +147,11 @@ def histogram(
 
     Notes
     -----
-    Extra memory, at most, beside the result: of 8- and 16-bit images 0.25 MB a thread; of 32-bit
-    ones twice the image and 600 MB; of 64-bit ones the image's size, but 16 MB a thread where
-    there are few values. The way is chosen by a sample: few values are found by a hash set for
-    each thread, many by sorting buckets of the image's elements.
+    Extra memory beside the result: 0.3 MB a thread for 8- and 16-bit images; for 32-bit ones at
+    most 600 MB, and at most three times the image; for 64-bit ones at most 1.5 times the image,
+    and 2 MB a thread. A sample of the image chooses the way: few values are found by a hash set for
+    each thread (16 MB at most), values that lie close together by a bitmap of all 32-bit patterns,
+    others by sorting the image's elements bucket by bucket.
     """
     array, asked, _ = examine(image, where)
     values, counts = find_values(array, asked, team(threads, array.size), counted=True)
@@ -181,9 +182,7 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
 
     Notes
     -----
-    Extra memory as for `histogram`. Of 8-bit images the rest is not read once all 256 values have
-    been seen. 32-bit values that lie close together are marked in a bitmap of all 2**32, of which
-    only the parts with values take memory.
+    Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
     """
     array, asked, _ = examine(image, where)
     return find_values(array, asked, team(threads, array.size), counted=False)[0]
