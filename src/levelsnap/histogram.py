@@ -149,9 +149,11 @@ def histogram(
     -----
     Extra memory beside the result: 0.3 MB a thread for 8- and 16-bit images; for 32-bit ones at
     most 600 MB, and at most three times the image; for 64-bit ones at most 1.5 times the image,
-    and 2 MB a thread. A sample of the image chooses the way: few values are found by a hash set for
-    each thread (16 MB at most), values that lie close together by a bitmap of all 32-bit patterns,
-    others by sorting the image's elements bucket by bucket.
+    and 2 MB a thread. Up to 65,536 elements take up to 4 MB.
+
+    A sample of the image chooses the way: few values are found by a hash set for each thread (16 MB
+    at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
+    the image's elements bucket by bucket.
     """
     array, asked, _ = examine(image, where)
     values, counts = find_values(array, asked, team(threads, array.size), counted=True)
