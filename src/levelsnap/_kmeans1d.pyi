@@ -82,3 +82,12 @@ def group_costs(
     costs: np.ndarray[Any, Any],
     errors: np.ndarray[Any, Any],
 ) -> None: ...
+def group_means(
+    points: Points,
+    edges: np.ndarray[Any, Any],
+    exponent: int,
+    median: tuple[float, float],
+    means: np.ndarray[Any, Any],
+    distances: np.ndarray[Any, Any],
+    safe: np.ndarray[Any, Any],
+) -> None: ...

@@ -28,7 +28,7 @@ cost of a single value is exactly 0.
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from enum import IntEnum
@@ -104,6 +104,10 @@ cdef extern from "kmeans1d.h" nogil:
     ls_pair ls_two_product(double a, double b)
     ls_pair ls_add(ls_pair a, ls_pair b)
     ls_estimate ls_group_cost(const ls_points *points, Py_ssize_t i, Py_ssize_t j)
+    bint ls_group_mean(
+        const ls_points *points, Py_ssize_t i, Py_ssize_t j, int exponent, ls_pair median,
+        double *mean, double *distance
+    )
     void ls_pass_run(ls_pass *run, Py_ssize_t steps, int isa)
     ls_sweep_end ls_sweep_run(ls_sweep *sweep, Py_ssize_t budget)
 
@@ -479,3 +483,36 @@ def group_costs(
             cost = ls_group_cost(&points.points, edges[g], edges[g + 1])
             costs[g] = cost.hi
             errors[g] = cost.error + fabs(cost.lo)
+
+
+def group_means(
+    Points points not None,                                 # IN
+    const int64_t[::1] edges not None,                      # IN
+    int exponent,
+    tuple median not None,                                  # IN
+    double[::1] means not None,                             # OUT
+    double[::1] distances not None,                         # OUT
+    uint8_t[::1] safe not None,                             # OUT
+):
+    """The mean of each group edges[g]..edges[g+1]-1.
+
+    Parameters
+    ----------
+    points : Points
+    edges : (k + 1,) int64 array
+    exponent : int
+        A value is median + deviation * 2**-exponent.
+    median : tuple of float
+        hi and lo.
+    means, distances : (k,) arrays
+        The means, and bounds of their distances from the true ones; inf where weights cancel.
+    safe : (k,) uint8 array
+        1 if a mean is surely the correctly rounded one.
+    """
+    cdef ls_pair middle = as_pair(median[0], median[1])
+    cdef Py_ssize_t g
+    with nogil:
+        for g in range(edges.shape[0] - 1):
+            safe[g] = ls_group_mean(
+                &points.points, edges[g], edges[g + 1], exponent, middle, &means[g], &distances[g]
+            )

@@ -273,7 +273,7 @@ def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, in
 def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     """The correctly rounded mean of each group; the exact way where the quick one is in doubt."""
     values, weights = problem.values, problem.weights
-    centers, _, safe = _quick_means(problem, edges)
+    centers, _, safe = problem.means(edges)
     alone = np.diff(edges) == 1
     centers[alone] = values[edges[:-1][alone]]
     for g in np.flatnonzero(~(safe | alone)).tolist():
@@ -281,50 +281,6 @@ def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
         centers[g] = exact_mean(values[group], None if weights is None else weights[group])
     # A mean of -0.0 is 0.0.
     return centers + 0.0
-
-
-@np.errstate(all="ignore")
-def _quick_means(
-    problem: Problem, edges: Edges
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Means by double-double arithmetic.
-
-    Returns
-    -------
-    centers : (k,) float64 array
-    distances : (k,) float64 array
-        Bounds of their distances from the true means; inf where weights cancel.
-    safe : (k,) bool array
-        Which of the centers are surely the correctly rounded means.
-    """
-    kappa, tiny, weight_kappa, weight_tiny, weight_floor = problem.bounds
-    starts, stops = problem.sums[:, edges[:-1]], problem.sums[:, edges[1:]]
-    s1, s1_rest = _subtract(stops[0:2], starts[0:2])
-    w, w_rest = _subtract(stops[4:6], starts[4:6])
-    mean = s1 / w
-    back, back_rest = _two_product(mean, w)
-    mean_rest = ((s1 - back) - back_rest + s1_rest - mean * w_rest) / w
-    reach = np.abs(problem.deviation[[edges[:-1], edges[1:] - 1]]).max(axis=0)
-    s1_error = kappa * (np.abs(starts[0]) + np.abs(stops[0])) + tiny + weight_tiny * reach
-    w_total = np.abs(starts[4]) + np.abs(stops[4])
-    w_error = weight_kappa * w_total + weight_tiny
-    error = (s1_error + w_error * np.abs(mean)) / w + 2.0**-100 * np.abs(mean)
-
-    mean, mean_rest, error = (np.ldexp(x, -problem.exponent) for x in (mean, mean_rest, error))
-    high, low = _median(problem.values)
-    center, rest = two_sum(high, mean)
-    rest += low + mean_rest
-    center, rest = two_sum(center, rest)
-    error = 2 * error + 2.0**-100 * (np.abs(mean) + abs(high)) + 2.0**-980
-    safe = (center + (rest - error) == center) & (center + (rest + error) == center)
-    reliable = w > weight_floor + kappa * w_total
-    return center, np.where(reliable, np.abs(rest) + error, np.inf), safe & reliable
-
-
-def _median(values: NDArray) -> tuple[float, float]:
-    """The middle value, as a pair of floats whose sum is exact."""
-    value = values[len(values) // 2].item()
-    return float(value), float(value - int(float(value))) if values.dtype.kind != "f" else 0.0
 
 
 def _lloyd(problem: Problem, cuts: Cuts, max_iter: int, eps: float) -> Cuts:
@@ -382,7 +338,7 @@ def _cell_points(problem: Problem, edges: Edges) -> tuple[NDArray[np.float64], N
     """A point in each cell, about its mean, and a bound of the distance between the two."""
     first = problem.values[edges[:-1]].astype(np.float64)
     last = problem.values[edges[1:] - 1].astype(np.float64)
-    points, offsets, _ = _quick_means(problem, edges)
+    points, offsets, _ = problem.means(edges)
     points = np.clip(np.where(np.isfinite(points), points, first), first, last)
     # The mean lies between first and last, which are rounded if the values are 64-bit integers.
     with np.errstate(over="ignore"):
@@ -429,23 +385,3 @@ def _even_cuts(n: int, k: int) -> Cuts:
     size, larger = divmod(n, k)
     group = np.arange(1, k, dtype=np.int64)
     return size * group + np.maximum(group - (k - larger), 0)
-
-
-def _subtract(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
-    """The difference of two pairs (high, low), again with |low| <= 2**-53 |high|."""
-    high, low = two_sum(a[0], -b[0])
-    return two_sum(high, low + (a[1] - b[1]))
-
-
-def _two_product(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
-    """a * b as the rounded product and its error, exact unless it underflows (Dekker)."""
-    product = a * b
-    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
-    error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    return product, error
-
-
-def _halves(a: NDArray) -> tuple[NDArray, NDArray]:
-    scaled = 134217729.0 * a
-    high = scaled - (scaled - a)
-    return high, a - high

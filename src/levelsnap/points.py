@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import Points, group_costs, prefix_sums, subtract
+from ._kmeans1d import Points, group_costs, group_means, prefix_sums, subtract
 from .threads import get_num_threads
 
 # 0, the cuts and n.
@@ -76,6 +76,27 @@ class Problem:
     def costs(self, edges: Edges) -> NDArray[np.float64]:
         """The scaled cost of each group, and a bound of its error, shape (2, groups)."""
         return _costs(self.points, edges)
+
+    def means(
+        self, edges: Edges
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Means of groups by double-double arithmetic.
+
+        Returns
+        -------
+        means : (k,) float64 array
+        distances : (k,) float64 array
+            Bounds of their distances from the true means; inf where weights cancel.
+        safe : (k,) bool array
+            Which are surely the correctly rounded means.
+        """
+        value = self.values[len(self.values) // 2].item()
+        high = float(value)
+        low = 0.0 if self.values.dtype.kind == "f" else float(value - int(high))
+        means, distances = np.empty((2, len(edges) - 1))
+        safe = np.empty(len(edges) - 1, np.uint8)
+        group_means(self.points, edges, self.exponent, (high, low), means, distances, safe)
+        return means, distances, safe.view(np.bool_)
 
     def nearest_cuts(self, means: NDArray[np.float64]) -> NDArray[np.intp]:
         """Cuts at the midpoints of ascending scaled means; a midpoint's value goes down."""

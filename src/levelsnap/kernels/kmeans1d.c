@@ -41,6 +41,36 @@ ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
     return cost;
 }
 
+int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls_pair median,
+                  double *mean, double *distance)
+{
+    const ls_pair s1 = ls_minus((ls_pair){p->s1_hi[j], p->s1_lo[j]},
+                                (ls_pair){p->s1_hi[i], p->s1_lo[i]});
+    const ls_pair w = ls_minus((ls_pair){p->w_hi[j], p->w_lo[j]},
+                               (ls_pair){p->w_hi[i], p->w_lo[i]});
+    const double reach = fmax(fabs(p->deviation[i]), fabs(p->deviation[j - 1]));
+    const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
+    const double s1_error = p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
+                          + p->weight_tiny * reach;
+    const double w_error = p->weight_kappa * weights + p->weight_tiny;
+    /* The quotient, corrected by its exact remainder. */
+    const double quotient = s1.hi / w.hi;
+    const ls_pair back = ls_two_product(quotient, w.hi);
+    const double rest = ((s1.hi - back.hi) - back.lo + s1.lo - quotient * w.lo) / w.hi;
+    const double off = (s1_error + w_error * fabs(quotient)) / w.hi + 0x1p-100 * fabs(quotient);
+
+    const double local = ldexp(quotient, -exponent);
+    const ls_pair sum = ls_two_sum(median.hi, local);
+    const ls_pair whole = ls_two_sum(sum.hi, sum.lo + (median.lo + ldexp(rest, -exponent)));
+    const double error = 2 * ldexp(off, -exponent)
+                       + 0x1p-100 * (fabs(local) + fabs(median.hi)) + 0x1p-980;
+    const int reliable = w.hi > p->weight_floor + p->kappa * weights;
+    *mean = whole.hi;
+    *distance = reliable ? fabs(whole.lo) + error : INFINITY;
+    return reliable && whole.hi + (whole.lo - error) == whole.hi
+        && whole.hi + (whole.lo + error) == whole.hi;
+}
+
 #define VEC double
 #define LANES 1
 #define LOADV(p) (*(p))

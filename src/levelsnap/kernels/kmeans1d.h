@@ -60,6 +60,12 @@ static inline ls_pair ls_minus(ls_pair a, ls_pair b)
 /* The weighted sum of squared distances of points i..j-1 to their mean. */
 ls_estimate ls_group_cost(const ls_points *points, ptrdiff_t i, ptrdiff_t j);
 
+/* A group's mean as a double, and a bound of its distance from the true mean, infinite where the
+ * weights cancel. Nonzero: it is surely the true mean correctly rounded. The values are
+ * median + deviation * 2**-exponent. */
+int ls_group_mean(const ls_points *points, ptrdiff_t i, ptrdiff_t j, int exponent, ls_pair median,
+                  double *mean, double *distance);
+
 /* The least cost of reaching each position from one end, where each group costs its sum of squares
  * and `price`. */
 typedef struct {
