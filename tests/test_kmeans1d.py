@@ -241,6 +241,12 @@ def test_equal_spacing(n):
             assert prices.best_cuts(Problem(values, None), k).tolist() == expected
 
 
+def test_too_many_values(monkeypatch):
+    monkeypatch.setattr(prices, "MOST_VALUES", 10)
+    with pytest.raises(ValueError, match="11 distinct values; at most 10 are accepted"):
+        optimal_cuts(np.array([0, *np.arange(2, 12)]), None, 3)
+
+
 def test_straight_piece():
     """Each further group divides a pair, and all pairs are alike: the lowest ones are divided."""
     pairs = 300

@@ -39,6 +39,8 @@ from .tables import ISA
 Progress = Callable[[int, int], object]
 Cuts = NDArray[np.int64]
 
+# Positions and numbers of groups are held in 32 bits.
+MOST_VALUES = 2**31 - 1
 # Prices are not looked for below this, nor above its inverse.
 LEAST_PRICE = 2.0**-960
 # How much more than the best path, in prices, a path may cost for its positions to be kept.
@@ -65,8 +67,15 @@ def best_cuts(
     Returns
     -------
     cuts : (k - 1,) int64 array
+
+    Raises
+    ------
+    ValueError
+        More than 2**31 - 1 values.
     """
     points, n = problem.points, len(problem.values)
+    if n > MOST_VALUES:
+        raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
     passes = Passes(points, 2, threads)
     bracket = Bracket(points, k)
     price = first_price(problem, k)
