@@ -176,6 +176,7 @@ cdef class Points:
     def __len__(self):
         return self.points.n
 
+
 def subtract(double[::1] values not None, double subtrahend, double[::1] rest not None):
     """Subtract in place, leaving what that rounds in `rest`, of the same length."""
     cdef ls_pair difference
