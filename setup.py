@@ -103,6 +103,7 @@ def extension(name, *sources):
         [str(PACKAGE / f"{name}.pyx"), *sources],
         include_dirs=[str(PACKAGE / "kernels")],
         depends=HEADERS,
+        libraries=[] if os.name == "nt" else ["m"],
     )
 
 

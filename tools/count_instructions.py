@@ -37,7 +37,7 @@ def build(folder):
     program = Path(folder, "instructions")
     compiler = os.environ.get("CC", "cc")
     sources = [TOOLS / "instructions.c", *sorted(KERNELS.glob("*.c"))]
-    subprocess.run([compiler, *FLAGS, *sources, "-o", program], check=True)
+    subprocess.run([compiler, *FLAGS, *sources, "-lm", "-o", program], check=True)
     version = subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True)
     return program, f"{Path(compiler).name} {version.stdout.strip()}"
 
