@@ -31,12 +31,13 @@ class Points:
 def subtract(
     values: np.ndarray[Any, Any], subtrahend: float, rest: np.ndarray[Any, Any]
 ) -> None: ...
-def prefix_sums(
+def walk_sums(
     deviation: np.ndarray[Any, Any],
     rest: np.ndarray[Any, Any],
     weights: np.ndarray[Any, Any] | None,
+    state: np.ndarray[Any, Any],
+    upward: bool,
     sums: np.ndarray[Any, Any],
-    threads: int,
 ) -> None: ...
 def run_passes(
     points: Points,

@@ -29,7 +29,6 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.string cimport memset
 
 from enum import IntEnum
 
@@ -142,7 +141,7 @@ cdef class Points:
     deviation : (n,) array
         Of each point from the median.
     sums : (6, n + 1) array
-        See `prefix_sums`.
+        S1, S2 and W of the points before each position, in rows hi and lo; see above.
     bounds : tuple of float
         kappa, tiny, weight_kappa, weight_tiny, weight_floor.
     lone : bool
@@ -188,95 +187,61 @@ def subtract(double[::1] values not None, double subtrahend, double[::1] rest no
             rest[i] = difference.lo
 
 
-cdef struct Walk:
-    # Sums so far, outward from the median, and the next value.
-    ls_pair s1
-    ls_pair s2
-    ls_pair w
-    Py_ssize_t next
-
-
-cdef void walk(
-    Walk *sums,
-    Py_ssize_t stop,
-    int step,
-    const double *deviation,
-    const double *rest,
-    const double *weights,
-    double *out,
-    Py_ssize_t stride,
-) noexcept nogil:
-    """Go on to `stop`, upwards or downwards by the sign of `step`."""
-    cdef ls_pair first, square, second
-    cdef double weight = 1
-    cdef Py_ssize_t i = sums.next, column
-    while i != stop:
-        column = i + 1 if step > 0 else i
-        if weights != NULL:
-            weight = weights[i]
-        first = ls_two_product(deviation[i], weight)
-        first.lo += rest[i] * weight
-        square = ls_two_product(deviation[i], deviation[i])
-        square.lo += 2 * deviation[i] * rest[i]
-        second = ls_two_product(square.hi, weight)
-        second.lo += square.lo * weight
-        sums.s1 = ls_add(sums.s1, as_pair(step * first.hi, step * first.lo))
-        sums.s2 = ls_add(sums.s2, as_pair(step * second.hi, step * second.lo))
-        sums.w = ls_add(sums.w, as_pair(step * weight, 0))
-        out[column] = sums.s1.hi
-        out[column + stride] = sums.s1.lo
-        out[column + 2 * stride] = sums.s2.hi
-        out[column + 3 * stride] = sums.s2.lo
-        out[column + 4 * stride] = sums.w.hi
-        out[column + 5 * stride] = sums.w.lo
-        i += step
-    sums.next = i
-
-
-def prefix_sums(
+def walk_sums(
     const double[::1] deviation not None,                   # IN
     const double[::1] rest not None,                        # IN
     const double[::1] weights,                              # IN, None: each value weighs 1
-    double[:, ::1] sums not None,                           # OUT
-    int threads,
+    double[::1] state not None,                             # IN, OUT
+    bint upward,
+    double[:, :] sums not None,                             # OUT
 ):
-    """Sum outward from the median.
+    """Go on with prefix sums, away from the median.
 
     Parameters
     ----------
-    deviation, rest : (n,) arrays
+    deviation, rest : (m,) arrays
         value - median is exactly deviation + rest, and |rest| <= u |deviation|.
-    weights : (n,) array or None
-    sums : (6, n + 1) array
-        S1, S2 and W, each in two rows: hi and lo. Column n // 2 is zero.
-    threads : int
-        At most two are used.
+    weights : (m,) array or None
+    state : (6,) array
+        The sums S1, S2 and W so far, each as hi and lo; 0 at the median.
+    upward : bool
+        From the first value up; else from the last one down.
+    sums : (6, m + 1) array
+        The sums before and after each value.
     """
-    cdef Py_ssize_t n = deviation.shape[0], row
-    cdef Py_ssize_t stride = n + 1
-    cdef const double *w = NULL
-    cdef Walk walks[2]
-    cdef int side
-    if weights is not None:
-        w = &weights[0]
-    memset(walks, 0, sizeof(walks))
-    walks[0].next = n // 2
-    walks[1].next = n // 2 - 1
-    for row in range(6):
-        sums[row, n // 2] = 0
+    cdef Py_ssize_t m = deviation.shape[0], i, row, column, count
+    cdef int step = 1 if upward else -1
+    cdef ls_pair s1 = as_pair(state[0], state[1])
+    cdef ls_pair s2 = as_pair(state[2], state[3])
+    cdef ls_pair w = as_pair(state[4], state[5])
+    cdef ls_pair first, square, second
+    cdef double weight = 1
     with nogil:
-        while walks[0].next < n or walks[1].next >= 0:
-            for side in prange(
-                2, num_threads=threads, use_threads_if=threads > 1, schedule="static"
-            ):
-                walk(
-                    &walks[side],
-                    max(walks[side].next - PASS_STEPS, <Py_ssize_t>-1) if side
-                    else min(walks[side].next + PASS_STEPS, n),
-                    -1 if side else 1, &deviation[0], &rest[0], w, &sums[0, 0], stride,
-                )
-            with gil:
-                PyErr_CheckSignals()
+        for row in range(6):
+            sums[row, 0 if upward else m] = state[row]
+        for count in range(m):
+            i = count if upward else m - 1 - count
+            column = i + 1 if upward else i
+            if weights is not None:
+                weight = weights[i]
+            first = ls_two_product(deviation[i], weight)
+            first.lo += rest[i] * weight
+            square = ls_two_product(deviation[i], deviation[i])
+            square.lo += 2 * deviation[i] * rest[i]
+            second = ls_two_product(square.hi, weight)
+            second.lo += square.lo * weight
+            s1 = ls_add(s1, as_pair(step * first.hi, step * first.lo))
+            s2 = ls_add(s2, as_pair(step * second.hi, step * second.lo))
+            w = ls_add(w, as_pair(step * weight, 0))
+            sums[0, column] = s1.hi
+            sums[1, column] = s1.lo
+            sums[2, column] = s2.hi
+            sums[3, column] = s2.lo
+            sums[4, column] = w.hi
+            sums[5, column] = w.lo
+        state[0], state[1] = s1.hi, s1.lo
+        state[2], state[3] = s2.hi, s2.lo
+        state[4], state[5] = w.hi, w.lo
 
 
 def run_passes(

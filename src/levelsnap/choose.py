@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .fit import check_integer, check_progress, values_to_fit
 from .histogram import Histogram, check_weights
-from .kmeans1d import Grid, optimal_cuts
+from .kmeans1d import Grid, cell_edges, optimal_cuts
 from .points import Edges, Problem, solver_threads
 from .prices import Progress
 from .threads import check_threads
@@ -96,8 +96,8 @@ def choose_k(
 
     Notes
     -----
-    Up to 65,536 distinct values the groups are the best ones. More are gathered in as many cells,
-    and the best groups of these polished by Lloyd steps.
+    Up to 65,536 distinct values the groups are the best ones. More are gathered in as many cells
+    and the groups are the best ones of these.
 
     The BIC is that of a mixture of K normal distributions, each with the mean, variance and share
     of its group, where each value counts for its own group only [1]_: with N values, N_g of them
@@ -122,7 +122,8 @@ def choose_k(
 
     values, counts = values_to_fit(histogram, weights, True, threads)
     n_threads = solver_threads(threads, len(values))
-    problem = Problem(values, counts, n_threads)
+    cells = cell_edges(values, max(CELLS, k_max)) if len(values) > CELLS else None
+    problem = Problem(values, counts, n_threads, cells)
     ks = np.arange(1, min(k_max, len(values)) + 1)
     cost, bic = np.empty(len(ks)), np.empty(len(ks))
     for i, edges in enumerate(_groups(problem, ks, n_threads)):
@@ -139,14 +140,10 @@ def choose_k(
 
 def _groups(problem: Problem, ks: NDArray[np.int64], threads: int) -> Iterator[Edges]:
     """The edges of the best groups for each of some numbers of groups."""
-    n = len(problem.values)
-    grid = Grid(problem, CELLS, threads) if n > CELLS else None
+    grid = None if problem.edges is None else Grid(problem, threads)
     for k in ks.tolist():
-        if grid is None or len(grid.problem.values) < k:
-            cuts = optimal_cuts(problem, k, threads=threads)
-        else:
-            cuts = grid.cuts(k, threads=threads)[0]
-        yield np.concatenate([[0], cuts, [n]])
+        cuts = grid.cuts(k)[0] if grid else optimal_cuts(problem, k, threads=threads)
+        yield np.concatenate([[0], cuts, [len(problem.deviation)]])
 
 
 def _bic(problem: Problem, edges: Edges) -> float:

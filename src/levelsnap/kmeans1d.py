@@ -1,7 +1,7 @@
 """Optimal 1-D k-means: where to cut ascending values into k groups, and the groups' means.
 
 `optimal_cuts` is the global optimum, proved in exact arithmetic; `prices.py` finds it.
-`lloyd_cuts` and `grid_cuts` are the inexact alternatives.
+`lloyd_cuts` and `Grid` are the inexact alternatives.
 """
 
 from fractions import Fraction
@@ -72,8 +72,9 @@ def group_means(problem: Problem, cuts: NDArray) -> NDArray[np.float64]:
         If the means of two groups round to one float64.
     """
     values = problem.values
-    edges = _edges(cuts, len(values))
-    centers = _means(problem, edges)
+    groups = _edges(cuts, len(problem.deviation))
+    centers = _means(problem, groups)
+    edges = problem.positions(groups)
     same = np.flatnonzero(centers[1:] == centers[:-1])
     if len(same):
         g = int(same[0])
@@ -136,33 +137,33 @@ def lloyd_cuts(
     return best
 
 
-def grid_cuts(
-    problem: Problem,
-    k: int,
-    *,
-    cells: int = 1 << 20,
-    steps: int = 10,
-    threads: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Cuts, float]:
-    """Nearly optimal cuts of very many values, and how far from the optimum they can be.
+def cell_edges(values: NDArray, cells: int) -> Edges:
+    """Edges of at most `cells` nonempty cells: half of equal width, half of equal number."""
+    n, half = len(values), cells // 2
+    by_number = np.linspace(0, n, cells - half + 1).astype(np.int64)
+    # Halves, because the range itself may overflow.
+    first, last = float(values[0]) / 2, float(values[-1]) / 2
+    limits = first + (last - first) * (np.arange(1, half) / half)
+    limits *= 2
+    if values.dtype.kind == "f":
+        limits = limits.astype(values.dtype)
+    elif values.dtype.kind != "b":
+        limits = _clipped(limits, values.dtype)
+    edges = np.concatenate([by_number, np.searchsorted(values, limits)])
+    edges.sort(kind="stable")  # which is quick for two sorted runs
+    return edges[np.append(True, edges[1:] > edges[:-1])]
 
-    The values are gathered in cells, half of them of equal width and half of equal number. The
-    optimal cuts of the cells' means are polished by Lloyd steps on the values themselves.
+
+class Grid:
+    """Nearly optimal cuts of values gathered in cells, for any number of groups.
+
+    The optimal cuts of the cells' means, each with its cell's weight, are taken for the values.
 
     Parameters
     ----------
-    problem, k, threads, progress : as for `optimal_cuts`
-    cells : int
-        The most cells to use; at least k are.
-    steps : int
-        The most Lloyd steps.
-
-    Returns
-    -------
-    cuts : (k - 1,) int64 array
-    gap : float
-        A rigorous bound: the cost is at most (1 + gap) times the optimum; inf if none is known.
+    cells : Problem
+        With `edges`, which `cell_edges` makes.
+    threads : int
 
     Notes
     -----
@@ -171,63 +172,54 @@ def grid_cuts(
     optimum is at least (sqrt(grid optimum) - ||x - r||)**2. With m the mean of a cell,
     ||x - r||**2 is the sum of the cost within the cells and w (m - r)**2.
     """
-    n = len(problem.values)
-    if n <= max(cells, k):
-        return optimal_cuts(problem, k, threads=threads, progress=progress), 0.0
-    grid = Grid(problem, max(cells, k), threads)
-    if len(grid.problem.values) < k:
-        raise ValueError(f"the values lie too close together for k = {k} float64 means")
-    cuts, coarse = grid.cuts(k, steps=steps, threads=threads, progress=progress)
-    cost, error = problem.cost(_edges(cuts, n))
-    least = grid.least_cost(coarse)
-    # Not for NaN either, which extreme weights can lead to.
-    return cuts, max((cost + error) / least * (1 + 1e-15) - 1, 0.0) if least > 0 else inf
 
-
-class Grid:
-    """Values gathered in cells: half of them of equal width, half of equal number.
-
-    Attributes
-    ----------
-    problem : Problem
-        A point about the mean of each cell, with the cell's weight.
-    """
-
-    def __init__(self, values: Problem, cells: int, threads: int) -> None:
-        self._values = values
-        edges = _cell_edges(values.values, cells)
-        points, offsets = _cell_points(values, edges)
+    def __init__(self, cells: Problem, threads: int) -> None:
+        self._cells, self._threads = cells, threads
+        points, offsets = _cell_points(cells)
         starts = np.flatnonzero(np.append(True, points[1:] > points[:-1]))
         # How far a point may be from the mean of its cell.
         self._offsets = np.maximum.reduceat(offsets, starts)
-        self._edges = np.append(edges[starts], edges[-1])
-        weights = _cell_weights(values.weights, self._edges)
-        self.problem = Problem(points[starts], weights, threads)
+        self._edges = np.append(starts, len(points))
+        weights = _cell_weights(cells.weights, cells.positions(self._edges))
+        self._points = Problem(points[starts], weights, threads)
 
-    def cuts(
-        self, k: int, *, steps: int = 10, threads: int = 1, progress: Progress | None = None
-    ) -> tuple[Cuts, Cuts]:
-        """The best cuts of the cells, polished on the values, and between the cells."""
-        coarse = optimal_cuts(self.problem, k, threads=threads, progress=progress)
-        return _lloyd(self._values, self._edges[coarse], steps, 0.0), coarse
+    def cuts(self, k: int, *, progress: Progress | None = None) -> tuple[Cuts, float]:
+        """Cuts between cells, and how far from the optimum they can be.
+
+        Returns
+        -------
+        cuts : (k - 1,) int64 array
+        gap : float
+            A rigorous bound: the cost is at most (1 + gap) times the optimum; inf if none is known.
+
+        Raises
+        ------
+        ValueError
+            Fewer cells than k have different means.
+        """
+        if len(self._edges) <= k:
+            raise ValueError(f"the values lie too close together for k = {k} float64 means")
+        found = optimal_cuts(self._points, k, threads=self._threads, progress=progress)
+        cuts = self._edges[found]
+        cost, error = self._cells.cost(_edges(cuts, len(self._cells.deviation)))
+        least = self._least_cost(found)
+        # Not for NaN either, which extreme weights can lead to.
+        return cuts, max((cost + error) / least * (1 + 1e-15) - 1, 0.0) if least > 0 else inf
 
     @np.errstate(all="ignore")
-    def least_cost(self, coarse: Cuts) -> float:
-        """A lower bound of the optimum, scaled, from the best cuts between the cells.
-
-        See `grid_cuts`.
-        """
-        values, grid = self._values, self.problem
-        grid_cost, grid_error = grid.cost(_edges(coarse, len(self._offsets)))
+    def _least_cost(self, found: Cuts) -> float:
+        """A lower bound of the optimum, scaled, from the best cuts of the cells' points."""
+        cells, points = self._cells, self._points
+        grid_cost, grid_error = points.cost(_edges(found, len(self._offsets)))
         # To the scale of the values.
-        grid_least = np.ldexp(grid_cost - grid_error, values.cost_exponent - grid.cost_exponent)
-        if grid.weights.dtype.kind == "f":
+        grid_least = np.ldexp(grid_cost - grid_error, cells.cost_exponent - points.cost_exponent)
+        if points.weights.dtype.kind == "f":
             # The weights of the cells are rounded sums.
-            grid_least *= 1 - len(values.values) * 2.0**-52
-        apart, apart_error = values.cost(self._edges)
-        weight_exponent = values.cost_exponent - 2 * values.exponent
-        weights = np.ldexp(grid.weights.astype(np.float64), weight_exponent)
-        offsets = np.ldexp(self._offsets, values.exponent)
+            grid_least *= 1 - len(cells.values) * 2.0**-52
+        apart, apart_error = cells.cost(self._edges)
+        weight_exponent = cells.cost_exponent - 2 * cells.exponent
+        weights = np.ldexp(points.weights.astype(np.float64), weight_exponent)
+        offsets = np.ldexp(self._offsets, cells.exponent)
         apart += apart_error + float(weights @ offsets**2) * (1 + 1e-9)
         least = np.sqrt(max(grid_least, 0.0)) * (1 - 1e-15) - np.sqrt(apart) * (1 + 1e-15)
         return float(least) ** 2 if least > 0 else 0.0
@@ -274,6 +266,7 @@ def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     """The correctly rounded mean of each group; the exact way where the quick one is in doubt."""
     values, weights = problem.values, problem.weights
     centers, _, safe = problem.means(edges)
+    edges = problem.positions(edges)
     alone = np.diff(edges) == 1
     centers[alone] = values[edges[:-1][alone]]
     for g in np.flatnonzero(~(safe | alone)).tolist():
@@ -319,26 +312,12 @@ def _edges(cuts: NDArray, n: int) -> Edges:
     return np.concatenate([[0], cuts, [n]]).astype(np.int64)
 
 
-def _cell_edges(values: NDArray, cells: int) -> Edges:
-    """Edges of at most `cells` nonempty cells: half of equal width, half of equal number."""
-    n, half = len(values), cells // 2
-    by_number = np.linspace(0, n, cells - half + 1).astype(np.intp)
-    # Halves, because the range itself may overflow.
-    first, last = float(values[0]) / 2, float(values[-1]) / 2
-    limits = first + (last - first) * (np.arange(1, half) / half)
-    limits *= 2
-    if values.dtype.kind == "f":
-        limits = limits.astype(values.dtype)
-    elif values.dtype.kind != "b":
-        limits = _clipped(limits, values.dtype)
-    return np.union1d(by_number, np.searchsorted(values, limits))
-
-
-def _cell_points(problem: Problem, edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _cell_points(cells: Problem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A point in each cell, about its mean, and a bound of the distance between the two."""
-    first = problem.values[edges[:-1]].astype(np.float64)
-    last = problem.values[edges[1:] - 1].astype(np.float64)
-    points, offsets, _ = problem.means(edges)
+    edges = cells.positions(np.arange(len(cells.deviation) + 1))
+    first = cells.values[edges[:-1]].astype(np.float64)
+    last = cells.values[edges[1:] - 1].astype(np.float64)
+    points, offsets, _ = cells.means(np.arange(len(edges)))
     points = np.clip(np.where(np.isfinite(points), points, first), first, last)
     # The mean lies between first and last, which are rounded if the values are 64-bit integers.
     with np.errstate(over="ignore"):

@@ -1,11 +1,12 @@
 """Values and weights of 1-D k-means as scaled doubles, with prefix sums about the median."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import Points, group_costs, group_means, prefix_sums, subtract
+from ._kmeans1d import Points, group_costs, group_means, subtract, walk_sums
 from .threads import get_num_threads
 
 # 0, the cuts and n.
@@ -15,6 +16,8 @@ Edges = NDArray[np.int64]
 SCALE = 400
 # Fewer values than this are left to one thread.
 SERIAL = 1 << 13
+# Values that are taken at a time, to stay in the caches.
+CHUNK = 1 << 16
 # Integers up to here are exact as float64.
 EXACT = 2**53
 
@@ -37,27 +40,49 @@ class Problem:
         Positive and finite; None: each value weighs 1.
     threads : int
         At most two are used.
+    edges : (cells + 1,) int64 array, optional
+        The values stay together in these cells, and the sums are kept for these alone: positions
+        are then numbers of cells.
 
     Attributes
     ----------
     points : Points
         Deviations from the median times 2**exponent, rounded, and their prefix sums.
+    deviation, sums : arrays
+        Of these; the deviations of cells are those of their first values.
     exponent, cost_exponent : int
         A sum of squared distances is held times 2**cost_exponent.
     """
 
-    def __init__(self, values: NDArray, weights: NDArray | None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        values: NDArray,
+        weights: NDArray | None,
+        threads: int = 1,
+        edges: Edges | None = None,
+    ) -> None:
         n = len(values)
-        self.values, self.weights = values, weights
-        self.deviation, rest, self.exponent = _deviations(values)
-        scaled, weight_exponent = _scaled_weights(weights)
-        self.cost_exponent = 2 * self.exponent + weight_exponent
-        self.sums = np.empty((6, n + 1))
-        prefix_sums(self.deviation, rest, scaled, self.sums, min(threads, 2))
-
+        self.values, self.weights, self.edges = values, weights, edges
+        self.exponent = 0
+        if values.dtype.kind == "f":
+            ends = values[[0, -1]].astype(np.float64)
+            self.exponent = SCALE - int(np.frexp(np.abs(ends).max())[1])
         whole = weights is None or weights.dtype.kind == "u"
-        total = n if scaled is None else float(scaled.sum())
-        rounded = whole and weights is not None and weights.max() > EXACT
+        heaviest = 1 if weights is None else weights.max()
+        self._weight_exponent = 0 if whole else -int(np.frexp(heaviest)[1])
+        self.cost_exponent = 2 * self.exponent + self._weight_exponent
+
+        self.deviation = np.empty(n if edges is None else len(edges) - 1)
+        self.sums = np.empty((6, len(self.deviation) + 1))
+        if threads > 1:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(self._fill, (True, False)))
+        else:
+            self._fill(upward=True)
+            self._fill(upward=False)
+
+        total = float(np.abs(self.sums[4, [0, -1]]).sum())
+        rounded = whole and heaviest > EXACT
         # Counts above 2**53 are rounded before they are summed.
         kappa = 2.0**-49 if rounded else (n + 16) * 2.0**-101
         tiny = (n + 16 + total) * 2.0**-980
@@ -67,7 +92,64 @@ class Problem:
         else:
             about_weights = (kappa, n * 2.0**-980, 2.0**-900)
         self.bounds = (kappa, tiny, *about_weights)
-        self.points = Points(self.deviation, self.sums, self.bounds, True)
+        reach = self.deviation
+        if edges is not None:
+            # As far from the median as any value of the cell, and not much farther.
+            last, _ = self._deviations(n - 1, n)
+            reach = np.abs(np.append(reach, last))
+            reach = np.maximum(reach[:-1], reach[1:])
+        self.points = Points(reach, self.sums, self.bounds, edges is None)
+
+    def _fill(self, upward: bool) -> None:
+        """Fill deviations and sums on one side of the median, chunk by chunk away from it."""
+        n, edges = len(self.values), self.edges
+        start = n // 2
+        state = np.zeros(6)
+        while start != (n if upward else 0):
+            stop = min(start + CHUNK, n) if upward else max(start - CHUNK, 0)
+            first, last = min(start, stop), max(start, stop)
+            high, low = self._deviations(first, last)
+            weights = None
+            if self.weights is not None:
+                weights = _times_power(self.weights[first:last], self._weight_exponent)
+            if edges is None:
+                self.deviation[first:last] = high
+                walk_sums(high, low, weights, state, upward, self.sums[:, first : last + 1])
+            else:
+                sums = np.empty((6, last - first + 1))
+                walk_sums(high, low, weights, state, upward, sums)
+                cells = slice(*np.searchsorted(edges, [first, last]).tolist())
+                self.deviation[cells] = high[edges[cells] - first]
+                here = slice(cells.start, int(np.searchsorted(edges, last, side="right")))
+                self.sums[:, here] = sums[:, edges[here] - first]
+            start = stop
+
+    def _deviations(self, first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """values[first:last] - median as high + low; exact but for subnormal remains."""
+        values, middle = self.values[first:last], self.values[len(self.values) // 2 :][:1]
+        if values.dtype.kind == "f":
+            high = _times_power(values, self.exponent)
+            low = np.empty(len(values))
+            subtract(high, _times_power(middle, self.exponent)[0], low)
+            return high, low
+        values, middle = as_integers(values), as_integers(middle)
+        if values.dtype.itemsize < 8:
+            high = values - middle.astype(np.float64)
+            return high, np.zeros(len(values))
+        # Unsigned arithmetic wraps, so a difference of 64-bit integers is exact as a magnitude.
+        below = values < middle
+        bits = values.view(np.uint64) - middle.view(np.uint64)
+        np.negative(bits, out=bits, where=below)
+        low = (bits & np.uint64(0xFFFFFFFF)).astype(np.float64)
+        high = (bits - (bits & np.uint64(0xFFFFFFFF))).astype(np.float64)
+        high, low = two_sum(high, low)
+        np.negative(high, out=high, where=below)
+        np.negative(low, out=low, where=below)
+        return high, low
+
+    def positions(self, cuts: Edges) -> Edges:
+        """The positions of cuts between the values."""
+        return cuts if self.edges is None else self.edges[cuts]
 
     def cost(self, edges: Edges) -> tuple[float, float]:
         """The cost of the groups between edges and a bound of its error, both scaled."""
@@ -117,48 +199,12 @@ def _costs(points: Points, edges: Edges) -> NDArray[np.float64]:
     return costs
 
 
-def _deviations(values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """value - median as high + low times 2**-exponent; exact but for subnormal remains."""
-    middle = len(values) // 2
-    if values.dtype.kind == "f":
-        ends = values[[0, -1]].astype(np.float64)
-        exponent = SCALE - int(np.frexp(np.abs(ends).max())[1])
-        high = _times_power(values, exponent)
-        low = np.empty(len(values))
-        subtract(high, high[middle], low)
-        return high, low, exponent
-    values = as_integers(values)
-    if values.dtype.itemsize < 8:
-        high = values - np.float64(values[middle])
-        return high, np.zeros(len(values)), 0
-    # Unsigned arithmetic wraps, so a difference of 64-bit integers is exact as a magnitude.
-    bits = values.view(np.uint64) - values[middle : middle + 1].view(np.uint64)
-    np.negative(bits[:middle], out=bits[:middle])
-    low = (bits & np.uint64(0xFFFFFFFF)).astype(np.float64)
-    high = (bits - (bits & np.uint64(0xFFFFFFFF))).astype(np.float64)
-    high, low = two_sum(high, low)
-    np.negative(high[:middle], out=high[:middle])
-    np.negative(low[:middle], out=low[:middle])
-    return high, low, 0
-
-
 def _times_power(values: NDArray, exponent: int) -> NDArray[np.float64]:
     """A new array, values * 2**exponent."""
     if abs(exponent) < 1000:
         return np.multiply(values, 2.0**exponent, dtype=np.float64)
     with np.errstate(under="ignore"):
         return np.ldexp(values.astype(np.float64), exponent)
-
-
-def _scaled_weights(weights: NDArray | None) -> tuple[NDArray[np.float64] | None, int]:
-    """Weights as float64 times 2**exponent: integers as they are, floats below 1."""
-    if weights is None:
-        return None, 0
-    if weights.dtype.kind == "u":
-        return weights.astype(np.float64), 0
-    exponent = -int(np.frexp(weights.max())[1])
-    with np.errstate(under="ignore"):
-        return np.ldexp(weights, exponent), exponent
 
 
 def as_integers(values: NDArray) -> NDArray:
