@@ -382,6 +382,14 @@ def test_means_of_many_groups_are_correctly_rounded():
             assert _means(values, weights, cuts) == exact_means(values, weights, cuts.tolist())
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**-1050, 2.0**1023])
+def test_means_of_pairs(scale):
+    """Half of them lie halfway between two floats."""
+    values = np.sort(np.random.default_rng(9).random(400)) * scale
+    cuts = np.arange(2, 400, 2)
+    assert _means(values, None, cuts) == exact_means(values, None, cuts.tolist())
+
+
 def test_means_that_round_to_one_float64():
     values = np.array([2**60, 2**60 + 1, 2**60 + 2])
     message = r"groups 0 \(1152921504606846976 to 1152921504606846976\) and 1 \(1152921504606846977"

@@ -248,7 +248,7 @@ def run_passes(
     Points points not None,                                 # IN
     double price,
     double[:, ::1] least not None,                          # OUT
-    uint32_t[:, ::1] previous not None,                     # OUT
+    uint32_t[::1] previous not None,                        # OUT
     double[:, :, ::1] scratch not None,                     # scratch
     int threads,
     int isa,
@@ -262,8 +262,8 @@ def run_passes(
     price : float
     least : (passes, n + 1) array
         Lower bounds, from position 0 in the first row, and from n in the second, if there is one.
-    previous : array of the same shape
-        The position before on a path of about that cost.
+    previous : (n + 1,) array
+        The position before on a path from position 0 of about that cost.
     scratch : (passes, PASS_ROWS, n + 1 + PASS_LEAF) array
     threads : int
         One for each pass.
@@ -278,7 +278,7 @@ def run_passes(
         runs[t].backward = t == 1
         runs[t].price = price
         runs[t].least = &least[t, 0]
-        runs[t].previous = &previous[t, 0]
+        runs[t].previous = NULL if t else &previous[0]
         runs[t].scratch = &scratch[t, 0, 0]
         runs[t].stride = scratch.shape[2]
         runs[t].done = runs[t].first = 0

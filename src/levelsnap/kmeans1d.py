@@ -267,9 +267,20 @@ def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     values, weights = problem.values, problem.weights
     centers, _, safe = problem.means(edges)
     edges = problem.positions(edges)
-    alone = np.diff(edges) == 1
+    sizes = np.diff(edges)
+    alone = sizes == 1
     centers[alone] = values[edges[:-1][alone]]
-    for g in np.flatnonzero(~(safe | alone)).tolist():
+    safe |= alone
+    if weights is None and values.dtype.kind == "f":
+        # Often halfway between two floats, which double-double cannot tell; halving is exact.
+        pairs = np.flatnonzero((sizes == 2) & ~safe)
+        first = edges[:-1][pairs]
+        with np.errstate(over="ignore"):
+            sums = values[first].astype(np.float64) + values[first + 1]
+        pairs, sums = (x[np.isfinite(sums) & (np.abs(sums) > 2.0**-1000)] for x in (pairs, sums))
+        centers[pairs] = sums / 2
+        safe[pairs] = True
+    for g in np.flatnonzero(~safe).tolist():
         group = slice(edges[g], edges[g + 1])
         centers[g] = exact_mean(values[group], None if weights is None else weights[group])
     # A mean of -0.0 is 0.0.

@@ -171,7 +171,7 @@ class Passes:
         self.points = points
         self.threads = min(threads, passes)
         self.least = np.empty((passes, n + 1))
-        self.previous = np.empty((passes, n + 1), np.uint32)
+        self.previous = np.empty(n + 1, np.uint32)
         self.scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
         self.path = np.empty(n + 1, np.int64)
 
@@ -181,7 +181,7 @@ class Passes:
             self.points, price, self.least, self.previous, self.scratch, self.threads, ISA,
             progress,
         )  # fmt: skip
-        count = path_back(self.previous[0], self.path)
+        count = path_back(self.previous, self.path)
         return self.path[len(self.path) - count :].copy()
 
 

@@ -73,7 +73,7 @@ typedef struct {
     int backward; /* from the last position down instead of from 0 up */
     double price;
     double *least;      /* OUT, n + 1: a lower bound */
-    uint32_t *previous; /* OUT, n + 1: the position before on a path of nearly that cost */
+    uint32_t *previous; /* OUT, n + 1: the position before on a path of nearly that cost; or NULL */
     double *scratch;    /* LS_PASS_ROWS rows */
     ptrdiff_t stride;   /* of the rows, at least n + 1 + LS_LEAF */
     ptrdiff_t done;     /* IN, OUT: positions, counted from the end it starts at; 0 at first */

@@ -22,7 +22,7 @@ enum { VECTORS = LS_LEAF / LANES };
 
 /* Sums by step from `start` on. */
 typedef struct {
-    const double *s1, *s2, *w;
+    double *s1, *s2, *w;
     double *f;     /* F + price, from an origin of the chart's own */
     double *arg;   /* the best candidate */
     double *bound; /* scratch */
@@ -117,42 +117,67 @@ static void scan(const chart *c, ptrdiff_t j, ptrdiff_t first, ptrdiff_t last, p
     p->high = first + last_within(bound, n, p->ceiling);
 }
 
+/* LS_LEAF steps that consider one candidate after another. */
+typedef struct {
+    VEC s1[VECTORS], s2[VECTORS], w[VECTORS], best[VECTORS], arg[VECTORS];
+} lanes;
+
+static INLINE void start_lanes(lanes *x, const chart *c, ptrdiff_t first)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        x->s1[v] = LOADV(c->s1 + first + v * LANES);
+        x->s2[v] = LOADV(c->s2 + first + v * LANES);
+        x->w[v] = SUBV(LOADV(c->w + first + v * LANES), SPREAD(c->w_error));
+        x->best[v] = SPREAD(INFINITY);
+        x->arg[v] = SPREAD(0);
+    }
+}
+
+/* `bar` is added to what each step would have. */
+static INLINE void consider(lanes *x, const chart *c, ptrdiff_t i, const double *bar)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        const VEC cost = lower_cost(SUBV(x->s1[v], SPREAD(c->s1[i])),
+                                    SUBV(x->s2[v], SPREAD(c->s2[i])),
+                                    SUBV(x->w[v], SPREAD(c->w[i])), SPREAD(c->s1_error));
+        VEC whole = ADDV(cost, SPREAD(c->f[i]));
+        if (bar)
+            whole = ADDV(whole, LOADV(bar + v * LANES));
+        x->arg[v] = PICK(whole, x->best[v], SPREAD((double)i), x->arg[v]);
+        x->best[v] = MINV(whole, x->best[v]);
+    }
+}
+
+static INLINE void store_lanes(const lanes *x, double *best, double *arg)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        STOREV(best + v * LANES, x->best[v]);
+        STOREV(arg + v * LANES, x->arg[v]);
+    }
+}
+
+/* Makes what a step has found final. */
+static INLINE void finish(const chart *c, ptrdiff_t j, double best, double arg)
+{
+    c->f[j] = best - c->error + c->price;
+    c->arg[j] = arg;
+}
+
 /* As settle, for at most LS_LEAF steps. */
 static void leaf(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, place *at_r)
 {
     /* Bars those steps that are not after a candidate of the leaf's own. */
     static const double bars[2 * LS_LEAF] = {INFINITY, INFINITY, INFINITY, INFINITY,
                                              INFINITY, INFINITY, INFINITY, INFINITY};
-    const VEC s1_error = SPREAD(c->s1_error);
-    VEC s1[VECTORS], s2[VECTORS], w[VECTORS], best[VECTORS], arg[VECTORS];
-    double found[LS_LEAF], at[LS_LEAF];
-    for (int v = 0; v < VECTORS; v++) {
-        s1[v] = LOADV(c->s1 + l + 1 + v * LANES);
-        s2[v] = LOADV(c->s2 + l + 1 + v * LANES);
-        w[v] = SUBV(LOADV(c->w + l + 1 + v * LANES), SPREAD(c->w_error));
-        best[v] = SPREAD(INFINITY);
-        arg[v] = SPREAD(0);
-    }
-#define CONSIDER(i, bar)                                                                          \
-    for (int v = 0; v < VECTORS; v++) {                                                           \
-        const VEC cost = lower_cost(SUBV(s1[v], SPREAD(c->s1[i])), SUBV(s2[v], SPREAD(c->s2[i])), \
-                                    SUBV(w[v], SPREAD(c->w[i])), s1_error);                       \
-        const VEC whole = bar(ADDV(cost, SPREAD(c->f[i])));                                       \
-        arg[v] = PICK(whole, best[v], SPREAD((double)(i)), arg[v]);                               \
-        best[v] = MINV(whole, best[v]);                                                           \
-    }
-#define NO_BAR(x) (x)
-#define BAR(x) ADDV(x, LOADV(bars + LS_LEAF - own + v * LANES))
+    double best[LS_LEAF], arg[LS_LEAF];
+    lanes x;
+    start_lanes(&x, c, l + 1);
     for (ptrdiff_t i = first; i <= at_r->high; i++)
-        CONSIDER(i, NO_BAR)
+        consider(&x, c, i, NULL);
     for (int own = 1; own < r - l; own++) {
-        for (int v = 0; v < VECTORS; v++) {
-            STOREV(found + v * LANES, best[v]);
-            STOREV(at + v * LANES, arg[v]);
-        }
-        c->f[l + own] = found[own - 1] - c->error + c->price;
-        c->arg[l + own] = at[own - 1];
-        CONSIDER(l + own, BAR)
+        store_lanes(&x, best, arg);
+        finish(c, l + own, best[own - 1], arg[own - 1]);
+        consider(&x, c, l + own, bars + LS_LEAF - own);
     }
     scan(c, r, l + 1, r - 1, at_r);
 }
@@ -169,13 +194,35 @@ static void settle(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, pl
         place at_middle = nowhere;
         scan(c, middle, first, at_r->high, &at_middle);
         settle(c, l, middle, first, &at_middle);
-        c->f[middle] = at_middle.best - c->error + c->price;
-        c->arg[middle] = (double)at_middle.arg;
+        finish(c, middle, at_middle.best, (double)at_middle.arg);
         scan(c, r, l + 1, middle, at_r);
         first = at_middle.low;
         l = middle;
     }
     leaf(c, l, r, first, at_r);
+}
+
+/* Finds F of the steps first..last whose best candidate lies in low..high, before them all. */
+static void settle_apart(const chart *c, ptrdiff_t first, ptrdiff_t last, ptrdiff_t low,
+                         ptrdiff_t high)
+{
+    while (last - first >= LS_LEAF) {
+        const ptrdiff_t middle = first + (last - first) / 2;
+        place at_middle = nowhere;
+        scan(c, middle, low, high, &at_middle);
+        finish(c, middle, at_middle.best, (double)at_middle.arg);
+        settle_apart(c, first, middle - 1, low, at_middle.high);
+        first = middle + 1;
+        low = at_middle.low;
+    }
+    double best[LS_LEAF], arg[LS_LEAF];
+    lanes x;
+    start_lanes(&x, c, first);
+    for (ptrdiff_t i = low; i <= high; i++)
+        consider(&x, c, i, NULL);
+    store_lanes(&x, best, arg);
+    for (ptrdiff_t j = first; j <= last; j++)
+        finish(c, j, best[j - first], arg[j - first]);
 }
 
 static ptrdiff_t position(const ls_pass *pass, ptrdiff_t step)
@@ -231,6 +278,9 @@ static double spread(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptr
 /* Charts whose rounding may reach 2**-24 of the price are not extended. */
 #define ROUGH (double)(1 << 23)
 
+/* Steps that are drawn at a time where no more are needed. */
+enum { PORTION = 1 << 12 };
+
 static int is_fine(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptrdiff_t end)
 {
     const double reach = spread(pass, start, origin, end);
@@ -253,6 +303,28 @@ static ptrdiff_t block_end(const ls_pass *pass)
     return fine;
 }
 
+/* The last step, if it is far away, up to which no step has its best candidate after `done`: such a
+ * candidate costs at least F(done), as least costs never decrease, and pass->first is no worse. */
+static ptrdiff_t apart_end(const ls_pass *pass)
+{
+    const ptrdiff_t done = pass->done, window = done - pass->first, n = pass->points->n;
+    const double most = pass->least[position(pass, done)];
+    const double before = pass->least[position(pass, pass->first)];
+    ptrdiff_t good = done, limit = n;
+    for (ptrdiff_t j = done + 4 * window + LS_LEAF; good < limit && j <= n;
+         j = good + (limit - good + 1) / 2) {
+        const ls_estimate cost = cost_between(pass, pass->first, j);
+        const double upper = (before + cost.hi + cost.error) * (1 + 0x1p-48);
+        if (upper <= most && is_fine(pass, pass->first, done, j))
+            good = j;
+        else if (good == done)
+            break;
+        else
+            limit = j - 1;
+    }
+    return good;
+}
+
 /* No candidate before this step is any good for those after `done`. Worth finding out only where a
  * gap in the values would spoil the chart. */
 static ptrdiff_t block_start(const ls_pass *pass)
@@ -270,9 +342,9 @@ static ptrdiff_t block_start(const ls_pass *pass)
     return start;
 }
 
-/* Fills the rows of a chart from the global sums. `step` is 1 or -1, known to the compiler. */
-static INLINE void draw(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, ptrdiff_t step,
-                        double *restrict s1, double *restrict s2, double *restrict w)
+/* Draws the steps start..end from the global sums; `step` is 1 or -1, known to the compiler. */
+static INLINE void draw_steps(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, ptrdiff_t step,
+                              double *restrict s1, double *restrict s2, double *restrict w)
 {
     const ls_points *p = pass->points;
     const ptrdiff_t origin = position(pass, pass->done), from = position(pass, start);
@@ -302,13 +374,25 @@ static INLINE void draw(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, ptr
     }
 }
 
+/* Draws the steps start..end at `from` in a chart about pass->done. */
+static void draw(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, const chart *c,
+                 ptrdiff_t from)
+{
+    if (pass->backward)
+        draw_steps(pass, start, end, -1, c->s1 + from, c->s2 + from, c->w + from);
+    else
+        draw_steps(pass, start, end, 1, c->s1 + from, c->s2 + from, c->w + from);
+}
+
 static double larger(double a, double b)
 {
     return a > b ? a : b;
 }
 
-/* Bounds of the errors of a chart; see the errors of a group's cost in _kmeans1d.pyx. */
-static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, chart *c)
+/* Bounds of the errors of a chart of the steps start..end, the last of which is c's `last`; see the
+ * errors of a group's cost in _kmeans1d.pyx. */
+static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, ptrdiff_t last,
+                         chart *c)
 {
     const double ulp = 0x1p-52, tail = 0x1p-97;
     const ls_points *p = pass->points;
@@ -326,42 +410,76 @@ static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, ch
                           + reach * (4 * s1_error + reach * (w_error + tail * weight));
 
     const double near = spread(pass, start, pass->done, end);
-    const double local = larger(fabs(c->s1[0]), fabs(c->s1[end - start]));
-    const double between = larger(fabs(c->w[0]), fabs(c->w[end - start]));
+    const double local = larger(fabs(c->s1[0]), fabs(c->s1[last]));
+    const double between = larger(fabs(c->w[0]), fabs(c->w[last]));
     c->s1_error = 2 * s1_error + 2 * ulp * local;
     c->w_error = 2 * w_error + (p->weight_tiny > 0 || between >= 0x1p53 ? 4 * ulp * between : 0);
     c->error = 2 * s2_error + 32 * ulp * (local * near + c->price) + 4 * ulp * fabs(c->f[0])
              + 4 * ulp * fabs(c->f[pass->done - start]);
 }
 
-static void run_block(ls_pass *pass)
+/* A chart with the candidates start..done in it. */
+static chart begin(const ls_pass *pass, ptrdiff_t start)
 {
     double *rows[LS_PASS_ROWS];
     for (int row = 0; row < LS_PASS_ROWS; row++)
         rows[row] = pass->scratch + row * pass->stride;
-    const ptrdiff_t start = block_start(pass), end = block_end(pass);
-    chart c = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], 0, 0, 0, pass->price};
-    if (pass->backward)
-        draw(pass, start, end, -1, rows[0], rows[1], rows[2]);
-    else
-        draw(pass, start, end, 1, rows[0], rows[1], rows[2]);
-    const ptrdiff_t l = pass->done - start, r = end - start;
+    const chart c = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], 0, 0, 0, pass->price};
     const double origin = pass->least[position(pass, pass->done)];
-    for (ptrdiff_t x = 0; x <= l; x++)
+    draw(pass, start, pass->done, &c, 0);
+    for (ptrdiff_t x = 0; x <= pass->done - start; x++)
         c.f[x] = (pass->least[position(pass, start + x)] - origin) + pass->price;
-    bound_errors(pass, start, end, &c);
+    return c;
+}
 
+/* Writes the steps first..last, which are at `from` in the chart. */
+static void put(ls_pass *pass, const chart *c, ptrdiff_t start, ptrdiff_t first, ptrdiff_t last,
+                ptrdiff_t from)
+{
+    const double origin = pass->least[position(pass, pass->done)];
+    for (ptrdiff_t j = first; j <= last; j++) {
+        const ptrdiff_t x = from + (j - first), at = position(pass, j);
+        const double least = (origin + (c->f[x] - c->price)) * (1 - 0x1p-51);
+        pass->least[at] = least > 0 ? least : 0;
+        if (pass->previous)
+            pass->previous[at] = (uint32_t)position(pass, start + (ptrdiff_t)c->arg[x]);
+    }
+}
+
+/* The steps after `done` whose best candidates are all before it, as far as `end`: by portions that
+ * stay in the caches, each drawn behind the candidates. */
+static void run_apart(ls_pass *pass, ptrdiff_t start, ptrdiff_t end)
+{
+    chart c = begin(pass, start);
+    const ptrdiff_t l = pass->done - start;
+    ptrdiff_t low = 0;
+    for (ptrdiff_t first = pass->done + 1, last; first <= end; first = last + 1) {
+        last = end - first < PORTION ? end : first + PORTION - 1;
+        const ptrdiff_t r = l + 1 + (last - first);
+        draw(pass, first, last, &c, l + 1);
+        bound_errors(pass, start, last, r, &c);
+        place at_last = nowhere;
+        scan(&c, r, low, l, &at_last);
+        settle_apart(&c, l + 1, r - 1, low, at_last.high);
+        finish(&c, r, at_last.best, (double)at_last.arg);
+        put(pass, &c, start, first, last, l + 1);
+        low = at_last.low;
+    }
+    pass->first = start + low;
+    pass->done = end;
+}
+
+static void run_block(ls_pass *pass, ptrdiff_t start, ptrdiff_t end)
+{
+    chart c = begin(pass, start);
+    const ptrdiff_t l = pass->done - start, r = end - start;
+    draw(pass, pass->done + 1, end, &c, l + 1);
+    bound_errors(pass, start, end, r, &c);
     place at_end = nowhere;
     scan(&c, r, 0, l, &at_end);
     settle(&c, l, r, 0, &at_end);
-    c.f[r] = at_end.best - c.error + c.price;
-    c.arg[r] = (double)at_end.arg;
-    for (ptrdiff_t x = l + 1; x <= r; x++) {
-        const double least = (origin + (c.f[x] - c.price)) * (1 - 0x1p-51);
-        pass->least[position(pass, start + x)] = least > 0 ? least : 0;
-        pass->previous[position(pass, start + x)] =
-            (uint32_t)position(pass, start + (ptrdiff_t)c.arg[x]);
-    }
+    finish(&c, r, at_end.best, (double)at_end.arg);
+    put(pass, &c, start, pass->done + 1, end, l + 1);
     pass->first = start + at_end.low;
     pass->done = end;
 }
@@ -371,6 +489,11 @@ void RUN(ls_pass *pass, ptrdiff_t steps)
     const ptrdiff_t n = pass->points->n, until = n - pass->done > steps ? pass->done + steps : n;
     if (pass->done == 0)
         pass->least[position(pass, 0)] = 0;
-    while (pass->done < until)
-        run_block(pass);
+    while (pass->done < until) {
+        const ptrdiff_t start = block_start(pass), apart = apart_end(pass);
+        if (apart > pass->done)
+            run_apart(pass, start, apart < until ? apart : until);
+        else
+            run_block(pass, start, block_end(pass));
+    }
 }
