@@ -2,13 +2,17 @@
 
 import builtins
 import math
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import reference
+from hypothesis import given
+from hypothesis import strategies as st
 from strategies import NATIVE
+from test_kmeans1d import brute_force, exact_means
 
 import levelsnap as ls
 from levelsnap import Histogram, fit, unique_quantize
@@ -37,6 +41,48 @@ def photograph(dtype=np.uint8):
 
 def cost(image, centers, weights="distinct"):
     return ls.Codebook(centers).inertia(ls.histogram(image), weights)
+
+
+FINITE = {"allow_nan": False, "allow_infinity": False}
+NUMBERS = st.one_of(
+    st.integers(-20, 20),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(-50, 50, width=16),
+    st.floats(**FINITE),
+)
+WEIGHTS = st.one_of(
+    st.integers(0, 3), st.integers(0, 2**64 - 1), st.floats(0, exclude_min=True, **FINITE)
+)
+
+
+@given(
+    st.one_of(*(st.lists(numbers, min_size=1, max_size=7) for numbers in NUMBERS.branches)),
+    st.one_of(*(st.lists(weights, min_size=7, max_size=7) for weights in WEIGHTS.branches)),
+    st.booleans(),
+    st.data(),
+)
+def test_centers_equal_brute_force(numbers, weights, counted, data):
+    values = np.unique(numbers)
+    values += values.dtype.type(0)  # -0.0 is 0.0
+    weights = np.array(weights[: len(values)])
+    weights = weights if weights.dtype.kind == "f" else weights.astype(np.uint64)
+    histogram = Histogram(values, weights)
+    if counted:
+        values, weights = values[weights > 0], weights[weights > 0]
+    if not len(values):
+        return
+    given_weights = weights if counted else None
+    k = data.draw(st.integers(1, len(values)))
+    means = exact_means(values, given_weights, brute_force(values, given_weights, k))
+
+    def fitted():
+        return fit(histogram, k, weights="counts" if counted else "distinct").centers.tolist()
+
+    if len(set(means)) == k:
+        assert fitted() == means
+    else:
+        with pytest.raises(ValueError, match="the same float64"):
+            fitted()
 
 
 def test_levels_of_separate_groups(method):
@@ -99,6 +145,59 @@ def test_counts_follow_the_picture():
         for j in range(i + 1, len(histogram))
     )
     assert math.isclose(codebook.inertia(histogram, "counts"), best, rel_tol=1e-9)
+
+
+def between_variance(histogram, tops):
+    """Between-class variance times the number of pixels, less a constant, exactly."""
+    edges = np.searchsorted(histogram.values, tops, side="right")
+    x = [Fraction(value) for value in histogram.values.tolist()]
+    total = Fraction(0)
+    for start, stop in pairwise((0, *edges.tolist(), len(x))):
+        counts = histogram.counts[start:stop].tolist()
+        first = sum(map(Fraction.__mul__, x[start:stop], map(Fraction, counts)), Fraction(0))
+        total += first**2 / sum(counts)
+    return total
+
+
+def tops_of_classes(histogram, classes):
+    """The highest value of each class but the last."""
+    labels = fit(histogram, classes, weights="counts").labels(histogram.values)
+    return histogram.values[np.flatnonzero(np.diff(labels))].tolist()
+
+
+@pytest.mark.parametrize(
+    "name", ["camera", "cell", "clock", "coins", "gravel", "moon", "page", "text"]
+)
+def test_counts_are_multi_otsu(name):
+    """Where the classes differ, ours have the larger variance; in most cases they do not."""
+    filters = pytest.importorskip("skimage.filters")
+    data = pytest.importorskip("skimage.data")
+    image = getattr(data, name)()
+    equal = 0
+    for classes in (2, 3, 4, 5):
+        if classes == 4:
+            image = image >> 2  # scikit-image tries every partition
+        histogram = ls.histogram(image)
+        ours = tops_of_classes(histogram, classes)
+        theirs = filters.threshold_multiotsu(image, classes).tolist()
+        if ours == theirs:
+            equal += 1
+        else:
+            assert between_variance(histogram, ours) > between_variance(histogram, theirs)
+    assert equal >= 2
+
+
+@pytest.mark.filterwarnings("ignore:Numba not installed")
+@pytest.mark.parametrize("decimals", [2, 0, -1])
+def test_counts_are_natural_breaks(decimals):
+    mapclassify = pytest.importorskip("mapclassify")
+    values = mapclassify.load_example().to_numpy().round(decimals)
+    histogram = ls.histogram(values)
+    for k in range(2, 8):
+        ours = tops_of_classes(histogram, k)
+        theirs = mapclassify.FisherJenks(values, k).bins[:-1].tolist()
+        if ours != theirs:
+            assert between_variance(histogram, ours) > between_variance(histogram, theirs)
 
 
 def _spread(histogram, start, stop, known={}):  # noqa: B006
