@@ -102,7 +102,7 @@ def fit(
     Among equally good groupings, "optimal" takes the one whose cuts between groups are lowest.
     It searches for the price of a group at which k groups are best [1]_ [2]_, and proves its
     answer: `Codebook.gap` is 0.0. For n distinct values that takes O(n log n) time, whatever k
-    is, and 80 to 160 n bytes. With many ties it takes longer, as these are settled exactly.
+    is, and 100 to 200 n bytes. With many ties it takes longer, as these are settled exactly.
 
     An 8-bit image that uses all 256 values has the distinct values 0 to 255, so
     ``weights="distinct"`` spaces its levels evenly, whatever the picture; ``weights="counts"``
