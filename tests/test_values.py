@@ -50,16 +50,22 @@ def suits(plan, dtype):
     return plan.way is not Way.BITMAP or dtype.itemsize == 4
 
 
+def suiting(dtypes):
+    return [(plan, dtype) for plan in PLANS for dtype in dtypes if suits(plan, dtype)]
+
+
+def has_kernels(plan, isa):
+    return isa == BEST_ISA or plan.way not in (Way.SORT, Way.SET)
+
+
+def name(part):
+    if isinstance(part, Plan):
+        return f"{part.way.name}-{part.dense}-{part.dealt}"
+    return part.name if isinstance(part, Isa) else str(part)
+
+
 def each_plan(dtypes):
-    return pytest.mark.parametrize(
-        ("plan", "dtype"),
-        [
-            pytest.param(plan, dtype, id=f"{plan.way.name}-{plan.dense}-{plan.dealt}-{dtype}")
-            for plan in PLANS
-            for dtype in dtypes
-            if suits(plan, dtype)
-        ],
-    )
+    return pytest.mark.parametrize(("plan", "dtype"), suiting(dtypes), ids=name)
 
 
 @pytest.fixture(params=ISAS, ids=lambda isa: isa.name)
@@ -120,10 +126,13 @@ IMAGES = {
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 @pytest.mark.parametrize("kind", IMAGES)
-@each_plan(WIDE)
+@pytest.mark.parametrize(
+    ("plan", "dtype", "isa"),
+    [(*case, isa) for case in suiting(WIDE) for isa in ISAS if has_kernels(case[0], isa)],
+    ids=name,
+    indirect=["isa"],
+)
 def test_every_way(plan, dtype, kind, isa, narrow):
-    if plan.way in (Way.SORT, Way.SET) and isa != BEST_ISA:
-        pytest.skip("has no vector kernels")
     for size in (0, 1, 31, 1000, 20_011):
         check(IMAGES[kind](dtype, size), plan, threads=1 + size % 3)
 
