@@ -64,7 +64,7 @@ cdef extern from "distinct.h" nogil:
     int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
     ls_visitor ls_bitmap_count
     void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, Py_ssize_t n)
-    int ls_set_start(ls_set *set, int counted, Py_ssize_t limit)
+    int ls_set_start(ls_set *set, int counted, Py_ssize_t limit, ls_isa isa)
     void ls_set_free(ls_set *set)
     ls_visitor ls_set_add32, ls_set_add64
     void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
@@ -276,7 +276,7 @@ cdef class Bitmap:
                 ls_bitmap_count_keys(&state, &keys[starts[i]], starts[i + 1] - starts[i])
 
 
-def by_set(Image image not None, Py_ssize_t limit, bint counted, int threads):
+def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int threads):
     """The distinct bits of a 32- or 64-bit image, in no order, by a hash set for each thread.
 
     Returns (bits, counts), both uint64, which hold a value once for each thread that met it; or
@@ -291,7 +291,7 @@ def by_set(Image image not None, Py_ssize_t limit, bint counted, int threads):
         raise MemoryError
     try:
         for t in range(threads):
-            if ls_set_start(&sets[t], counted, limit):
+            if ls_set_start(&sets[t], counted, limit, <ls_isa>isa):
                 raise MemoryError("no memory for a hash set")
         stopped = image.visit(
             0, image.size, ls_set_add32 if image.itemsize == 4 else ls_set_add64, <char *>sets,

@@ -254,7 +254,7 @@ def _by_set(
     image: Image, dtype: np.dtype, threads: int, counted: bool
 ) -> tuple[NDArray, NDArray[np.uint64]] | None:
     """None if there are more values than the sets may hold."""
-    found = by_set(image, _set_limit(image, threads), counted, threads)
+    found = by_set(image, tables.ISA, _set_limit(image, threads), counted, threads)
     if found is None:
         return None
     values = fold_zero(found[0].astype(f"u{dtype.itemsize}").view(dtype))

@@ -3,7 +3,7 @@
 #include "elements.h"
 #include "target.h"
 #ifdef LS_X86
-LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")
+LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2,popcnt")
 #include <immintrin.h>
 #include <string.h>
 
@@ -318,6 +318,54 @@ void ls_bitmap_add_avx512(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t 
                 ls_bitmap_put(bitmap, keys[j]);
     }
 }
+
+static INLINE __m512i load32(__mmask8 here, const uint32_t *x)
+{
+    return _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(here, x));
+}
+
+static INLINE __m512i load64(__mmask8 here, const uint64_t *x)
+{
+    return _mm512_maskz_loadu_epi64(here, x);
+}
+
+static INLINE void put32(uint32_t *to, __mmask8 some, __m512i bits)
+{
+    const __m256i narrow = _mm512_cvtepi64_epi32(bits);
+    _mm256_storeu_si256((void *)to, _mm256_maskz_compress_epi32(some, narrow));
+}
+
+/* By a register: on some CPUs compressing to memory is slow. */
+static INLINE void put64(uint64_t *to, __mmask8 some, __m512i bits)
+{
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(some, bits));
+}
+
+#define DEFINE_OTHERS(BITS)                                                                       \
+    ptrdiff_t ls_set_others##BITS##_avx512(const ls_set *set, const uint##BITS##_t *x,            \
+                                           ptrdiff_t n, uint##BITS##_t *others)                   \
+    {                                                                                             \
+        const __m512i scramble = _mm512_set1_epi64((long long)LS_SCRAMBLE);                       \
+        const __m512i ones = _mm512_set1_epi64(-1);                                               \
+        const __m128i shift = _mm_cvtsi32_si128(64 - set->log2);                                  \
+        ptrdiff_t count = 0;                                                                      \
+        for (ptrdiff_t i = 0; i < n; i += 8) {                                                    \
+            const __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;              \
+            const __m512i bits = load##BITS(here, x + i);                                         \
+            const __m512i mixed = _mm512_xor_si512(bits, _mm512_srli_epi64(bits, 32));            \
+            const __m512i home = _mm512_srl_epi64(_mm512_mullo_epi64(mixed, scramble), shift);    \
+            const __m512i found = _mm512_i64gather_epi64(home, set->slots, 8);                    \
+            const __mmask8 other = _mm512_mask_cmpneq_epi64_mask(here, bits, found)               \
+                                   | _mm512_mask_cmpeq_epi64_mask(here, bits, ones);              \
+            PREFETCH(x + i);                                                                      \
+            put##BITS(others + count, other, bits);                                               \
+            count += _mm_popcnt_u32(other);                                                       \
+        }                                                                                         \
+        return count;                                                                             \
+    }
+
+DEFINE_OTHERS(32)
+DEFINE_OTHERS(64)
 
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
     [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0},

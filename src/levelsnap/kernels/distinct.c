@@ -158,7 +158,7 @@ DEFINE_COUNT(ls_count_pairs, uint16_t, 1)
 
 static INLINE size_t home(const ls_set *set, uint64_t bits)
 {
-    return (size_t)((bits ^ bits >> 32) * 0x9E3779B97F4A7C15u >> (64 - set->log2));
+    return (size_t)((bits ^ bits >> 32) * LS_SCRAMBLE >> (64 - set->log2));
 }
 
 static int make_slots(ls_set *set, int log2)
@@ -171,9 +171,10 @@ static int make_slots(ls_set *set, int log2)
     return !set->slots;
 }
 
-int ls_set_start(ls_set *set, int counted, ptrdiff_t limit)
+int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa)
 {
     set->counted = counted;
+    set->isa = isa;
     set->limit = limit;
     set->used = 0;
     set->ones = 0;

@@ -83,6 +83,7 @@ typedef struct {
     uint64_t *slots;  /* bits, followed by their count if there are counts */
     int log2;         /* of the number of slots */
     int counted;
+    ls_isa isa;
     ptrdiff_t used, limit;
     uint64_t ones;    /* how often all 64 bits are ones, which is what marks an empty slot */
 } ls_set;
@@ -91,7 +92,7 @@ typedef struct {
 enum { LS_FULL = 1, LS_NO_MEMORY };
 
 /* Nonzero: no memory. */
-int ls_set_start(ls_set *set, int counted, ptrdiff_t limit);
+int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa);
 void ls_set_free(ls_set *set);
 ls_visitor ls_set_add32, ls_set_add64;
 

@@ -37,10 +37,27 @@ static INLINE void NAME_(add)(ls_set *set, const KEY *x, ptrdiff_t n, const int 
     }
 }
 
+/* As in kernels.h. */
+static INLINE ptrdiff_t NAME_(others)(const ls_set *set, const KEY *x, ptrdiff_t n, KEY *others)
+{
+    ptrdiff_t count = 0;
+#ifdef LS_X86
+    if (set->isa == LS_AVX512)
+        return JOIN(NAME_(ls_set_others), _avx512)(set, x, n, others);
+#endif
+    for (ptrdiff_t i = 0; i < n; i++) { /* without branches */
+        const uint64_t bits = x[i];
+        others[count] = x[i];
+        count += (set->slots[home(set, bits)] != bits) | (bits == EMPTY);
+    }
+    return count;
+}
+
 int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
 {
     ls_set *set = set_;
     const KEY *x = x_;
+    KEY others[BATCH + LS_SPARE];
     for (ptrdiff_t count; n > 0; n -= count, x += count) {
         const int full = make_room(set);
         if (full)
@@ -49,7 +66,7 @@ int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
         if (set->counted)
             NAME_(add)(set, x, count, 1);
         else
-            NAME_(add)(set, x, count, 0);
+            NAME_(add)(set, others, NAME_(others)(set, x, count, others), 0);
     }
     return 0;
 }
