@@ -175,6 +175,17 @@ def test_large_buckets(monkeypatch):
         check(image, Plan(Way.DEAL), 2)
 
 
+@pytest.mark.parametrize("dtype", ["u4", "i4", "f4", "u8", "i8"])
+def test_buckets_whose_keys_lie_close_together(dtype, monkeypatch):
+    """As close as a bitmap in the scratch of a thread just holds, and not quite."""
+    monkeypatch.setattr(values, "_sample", lambda image, size: np.zeros(size, f"u{image.itemsize}"))
+    for most in (2**23 - 65, 2**23 - 1, 2**23, 2**23 + 7):
+        image = np.random.default_rng(most).integers(0, most, 300_000, "u4").astype(f"u{dtype[1]}")
+        image[5:7] = 0, most
+        image += 2**30
+        check(image.view(dtype), Plan(Way.DEAL), 2)
+
+
 @pytest.mark.parametrize("dtype", ["u4", "i8", "u8"])
 def test_sets_of_all_ones_and_crowded_homes(dtype, isa):
     """What marks an empty slot is a value, too; of multiples of a power of two homes are few."""

@@ -72,6 +72,7 @@ cdef extern from "distinct.h" nogil:
     void ls_deal_rest(const ls_deal *deal, Py_ssize_t buckets)
     void ls_sort(const ls_order *order, void *keys, Py_ssize_t n, void *scratch)
     Py_ssize_t ls_unique(const ls_order *order, void *keys, Py_ssize_t n, uint64_t *counts)
+    Py_ssize_t ls_distinct(const ls_order *order, void *keys, Py_ssize_t n, void *scratch)
     Py_ssize_t ls_count_unique(const ls_order *order, const void *keys, Py_ssize_t n)
 
 BYTE_TABLES = LS_BYTE_TABLES
@@ -428,10 +429,10 @@ cdef class Deal:
                 ):
                     at = <char *>&memory[0] + starts[i] * self.order.size
                     size = starts[i + 1] - starts[i]
-                    ls_sort(&self.order, at, size, &scratch[threadid(), 0])
                     if unique:
-                        distinct[i] = ls_unique(&self.order, at, size, NULL)
+                        distinct[i] = ls_distinct(&self.order, at, size, &scratch[threadid(), 0])
                     else:
+                        ls_sort(&self.order, at, size, &scratch[threadid(), 0])
                         distinct[i] = ls_count_unique(&self.order, at, size)
                 first = last
                 with gil:

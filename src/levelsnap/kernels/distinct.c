@@ -310,6 +310,12 @@ ptrdiff_t ls_unique(const ls_order *order, void *keys, ptrdiff_t n, uint64_t *co
                             : unique64(order, keys, n, counts);
 }
 
+ptrdiff_t ls_distinct(const ls_order *order, void *keys, ptrdiff_t n, void *scratch)
+{
+    return order->size == 4 ? distinct32(order, keys, n, scratch)
+                            : distinct64(order, keys, n, scratch);
+}
+
 ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n)
 {
     return order->size == 4 ? count_unique32(keys, n) : count_unique64(keys, n);

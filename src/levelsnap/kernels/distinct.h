@@ -121,15 +121,17 @@ ls_visitor ls_deal_count, ls_deal_out;
 /* Ends dealing: writes what still waits in the lines. */
 void ls_deal_rest(const ls_deal *deal, ptrdiff_t buckets);
 
-/* Scratch that sorting a bucket needs. */
+/* Scratch that a bucket needs. */
 #define LS_SORT_SCRATCH (1 << 20)
 
 /* Sorts the keys of a bucket. */
 void ls_sort(const ls_order *order, void *keys, ptrdiff_t n, void *scratch);
 
-/* Turns sorted keys into their distinct elements, and counts them if `counts` is not NULL; returns
- * their number. */
+/* Turns sorted keys into their distinct elements, and counts them; returns their number. */
 ptrdiff_t ls_unique(const ls_order *order, void *keys, ptrdiff_t n, uint64_t *counts);
+
+/* Turns the keys of a bucket into their distinct elements, ascending, and returns their number. */
+ptrdiff_t ls_distinct(const ls_order *order, void *keys, ptrdiff_t n, void *scratch);
 
 /* The number of distinct keys among sorted ones. */
 ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n);

@@ -194,18 +194,26 @@ static void NAME_(part)(KEY *keys, ptrdiff_t n, KEY low, int shift, ptrdiff_t *e
         }
 }
 
+/* Of at least one key the lowest, and how far the highest is from it. */
+static KEY NAME_(lowest)(const KEY *keys, ptrdiff_t n, KEY *range)
+{
+    KEY low = keys[0], high = keys[0];
+    for (ptrdiff_t i = 1; i < n; i++) {
+        low = keys[i] < low ? keys[i] : low;
+        high = keys[i] > high ? keys[i] : high;
+    }
+    *range = high - low;
+    return low;
+}
+
 static void NAME_(sort)(KEY *keys, ptrdiff_t n, void *scratch)
 {
     if (n <= 32) {
         NAME_(insert)(keys, n);
         return;
     }
-    KEY low = keys[0], high = keys[0];
-    for (ptrdiff_t i = 1; i < n; i++) {
-        low = keys[i] < low ? keys[i] : low;
-        high = keys[i] > high ? keys[i] : high;
-    }
-    const KEY range = high - low;
+    KEY range;
+    const KEY low = NAME_(lowest)(keys, n, &range);
     const int width = bit_length(range);
     if (range < LS_SORT_SCRATCH / sizeof(uint32_t) && range / 4 <= (uint64_t)n && n <= INT32_MAX) {
         if (range)
@@ -263,6 +271,27 @@ static ptrdiff_t NAME_(unique)(const ls_order *order, KEY *keys, ptrdiff_t n, ui
         }
         keys[found++] = NAME_(element)(order, last);
     }
+    return found;
+}
+
+/* The same of unsorted keys; by a bitmap where they lie close together. */
+static ptrdiff_t NAME_(distinct)(const ls_order *order, KEY *keys, ptrdiff_t n, void *scratch)
+{
+    KEY range;
+    const KEY low = n > 0 ? NAME_(lowest)(keys, n, &range) : (range = 0);
+    if (range / 32 >= (uint64_t)n || range / 8 >= LS_SORT_SCRATCH) {
+        NAME_(sort)(keys, n, scratch);
+        return NAME_(unique)(order, keys, n, NULL);
+    }
+    uint64_t *words = scratch;
+    const ptrdiff_t last = (ptrdiff_t)(range / 64);
+    ptrdiff_t found = 0;
+    memset(words, 0, (size_t)(last + 1) * sizeof *words);
+    for (ptrdiff_t i = 0; i < n; i++)
+        words[(keys[i] - low) / 64] |= (uint64_t)1 << ((keys[i] - low) % 64);
+    for (ptrdiff_t w = 0; w <= last; w++)
+        for (uint64_t bits = words[w]; bits; bits &= bits - 1)
+            keys[found++] = NAME_(element)(order, low + ((KEY)w * 64 + lowest_bit(bits)));
     return found;
 }
 
