@@ -21,6 +21,7 @@ cdef extern from "distinct.h" nogil:
         LS_BYTE_TABLES
         LS_PAGE_BITS
         LS_PAGES
+        LS_GROUP_PAGES
         LS_SORT_SCRATCH
         LS_LINE
         LS_FULL
@@ -59,8 +60,9 @@ cdef extern from "distinct.h" nogil:
     void ls_bitmap_free(ls_bitmap *bitmap)
     ls_visitor ls_bitmap_add
     void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, Py_ssize_t n)
-    Py_ssize_t ls_bitmap_close(ls_bitmap *bitmap)
-    void ls_bitmap_take(const ls_bitmap *bitmap, uint32_t *elements)
+    void ls_bitmap_close(ls_bitmap *bitmap)
+    Py_ssize_t ls_bitmap_size(const ls_bitmap *bitmap, size_t page)
+    void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements)
     int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
     ls_visitor ls_bitmap_count
     void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, Py_ssize_t n)
@@ -231,17 +233,25 @@ cdef class Bitmap:
             if starts[i] < starts[i + 1]:
                 ls_bitmap_add_keys(&self.bitmap, &keys[starts[i]], starts[i + 1] - starts[i])
 
-    def take(self):
+    def take(self, int threads):
         """The distinct values' bits, ascending by value. Nothing can be added any more."""
+        cdef Py_ssize_t groups = LS_PAGES // LS_GROUP_PAGES, i
+        starts = np.zeros(groups + 1, np.intp)
+        cdef Py_ssize_t[::1] start = starts
         cdef uint32_t[::1] elements
-        cdef Py_ssize_t size
-        with nogil:
-            size = ls_bitmap_close(&self.bitmap)
-        found = np.empty(size, np.uint32)
+        ls_bitmap_close(&self.bitmap)
+        for i in prange(
+            groups, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
+        ):
+            start[i + 1] = ls_bitmap_size(&self.bitmap, i * LS_GROUP_PAGES)
+        np.cumsum(starts, out=starts)
+        found = np.empty(starts[groups], np.uint32)
         elements = found
-        if size:
-            with nogil:
-                ls_bitmap_take(&self.bitmap, &elements[0])
+        for i in prange(
+            groups, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
+        ):
+            if start[i] < start[i + 1]:
+                ls_bitmap_take(&self.bitmap, i * LS_GROUP_PAGES, &elements[start[i]])
         return found
 
     @property

@@ -214,7 +214,7 @@ def _by_bitmap(
             bitmap.add_keys(keys, starts, threads)
     else:
         bitmap.add(image, threads)
-    values = bitmap.take().view(dtype)
+    values = bitmap.take(threads).view(dtype)
     if not counted:
         return values, None
     if 3 * bitmap.touched // 2 + 16 * len(values) > MAX_COUNTED:

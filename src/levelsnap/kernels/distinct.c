@@ -401,20 +401,24 @@ static uint64_t not_nan(const ls_order *order, uint64_t first)
     return bits;
 }
 
-#define FOR_WORDS(bitmap, w)                                                                      \
-    for (size_t page = 0; page < LS_PAGES; page++)                                                   \
-        for (size_t w = page * PAGE_WORDS;                                                        \
-             (bitmap)->pages[page] && w < (page + 1) * PAGE_WORDS; w++)
+#define FOR_WORDS(bitmap, w, first, last)                                                         \
+    for (size_t page_ = first; page_ < last; page_++)                                             \
+        for (size_t w = page_ * PAGE_WORDS;                                                       \
+             (bitmap)->pages[page_] && w < (page_ + 1) * PAGE_WORDS; w++)
 
-ptrdiff_t ls_bitmap_close(ls_bitmap *bitmap)
+void ls_bitmap_close(ls_bitmap *bitmap)
 {
     const uint32_t zero = (uint32_t)bitmap->order.top, minus = zero - 1;
-    ptrdiff_t found = 0;
     if (bitmap->order.zeros && bitmap->words[minus >> 6] >> (minus & 63) & 1) {
         ls_bitmap_put(bitmap, zero);
         bitmap->words[minus >> 6] &= ~((uint64_t)1 << (minus & 63));
     }
-    FOR_WORDS(bitmap, w)
+}
+
+ptrdiff_t ls_bitmap_size(const ls_bitmap *bitmap, size_t page)
+{
+    ptrdiff_t found = 0;
+    FOR_WORDS(bitmap, w, page, page + LS_GROUP_PAGES)
         if (bitmap->words[w]) {
             bitmap->words[w] &= not_nan(&bitmap->order, (uint64_t)w << 6);
             found += (ptrdiff_t)count_bits(bitmap->words[w]);
@@ -422,9 +426,9 @@ ptrdiff_t ls_bitmap_close(ls_bitmap *bitmap)
     return found;
 }
 
-void ls_bitmap_take(const ls_bitmap *bitmap, uint32_t *elements)
+void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements)
 {
-    FOR_WORDS(bitmap, w)
+    FOR_WORDS(bitmap, w, page, page + LS_GROUP_PAGES)
         for (uint64_t bits = bitmap->words[w]; bits; bits &= bits - 1)
             *elements++ = element32(&bitmap->order, (uint32_t)(w << 6) + lowest_bit(bits));
 }
@@ -441,7 +445,7 @@ int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
         ls_bitmap_put(bitmap, (uint32_t)bitmap->order.low - 1);
     if (bitmap->order.zeros)
         MARK(bitmap->pages + (((uint32_t)bitmap->order.top - 1) >> LS_PAGE_BITS));
-    FOR_WORDS(bitmap, w) {
+    FOR_WORDS(bitmap, w, 0, LS_PAGES) {
         bitmap->before[w] = before;
         before += count_bits(bitmap->words[w]);
     }

@@ -57,11 +57,15 @@ ls_visitor ls_bitmap_add;
 
 void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, ptrdiff_t n);
 
-/* Once all have been added: leaves NaN and -0.0 out, and returns the number of distinct values. */
-ptrdiff_t ls_bitmap_close(ls_bitmap *bitmap);
+/* Once all have been added: counts -0.0 as 0.0. */
+void ls_bitmap_close(ls_bitmap *bitmap);
 
-/* The elements, ascending. */
-void ls_bitmap_take(const ls_bitmap *bitmap, uint32_t *elements);
+/* Leaves NaN out of LS_GROUP_PAGES pages from this one on, and returns how many values are left. */
+#define LS_GROUP_PAGES 128
+ptrdiff_t ls_bitmap_size(const ls_bitmap *bitmap, size_t page);
+
+/* The elements of as many pages, ascending. */
+void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements);
 
 /* Prepares for counting. Nonzero: no memory. */
 int ls_bitmap_rank(ls_bitmap *bitmap, int dense);
