@@ -319,53 +319,49 @@ void ls_bitmap_add_avx512(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t 
     }
 }
 
-static INLINE __m512i load32(__mmask8 here, const uint32_t *x)
+/* Compresses in a register: on some CPUs compressing to memory is slow. */
+ptrdiff_t ls_set_others32_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t n,
+                                 uint32_t *others)
 {
-    return _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(here, x));
-}
-
-static INLINE __m512i load64(__mmask8 here, const uint64_t *x)
-{
-    return _mm512_maskz_loadu_epi64(here, x);
-}
-
-static INLINE void put32(uint32_t *to, __mmask8 some, __m512i bits)
-{
-    const __m256i narrow = _mm512_cvtepi64_epi32(bits);
-    _mm256_storeu_si256((void *)to, _mm256_maskz_compress_epi32(some, narrow));
-}
-
-/* By a register: on some CPUs compressing to memory is slow. */
-static INLINE void put64(uint64_t *to, __mmask8 some, __m512i bits)
-{
-    _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(some, bits));
-}
-
-#define DEFINE_OTHERS(BITS)                                                                       \
-    ptrdiff_t ls_set_others##BITS##_avx512(const ls_set *set, const uint##BITS##_t *x,            \
-                                           ptrdiff_t n, uint##BITS##_t *others)                   \
-    {                                                                                             \
-        const __m512i scramble = _mm512_set1_epi64((long long)LS_SCRAMBLE);                       \
-        const __m512i ones = _mm512_set1_epi64(-1);                                               \
-        const __m128i shift = _mm_cvtsi32_si128(64 - set->log2);                                  \
-        ptrdiff_t count = 0;                                                                      \
-        for (ptrdiff_t i = 0; i < n; i += 8) {                                                    \
-            const __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;              \
-            const __m512i bits = load##BITS(here, x + i);                                         \
-            const __m512i mixed = _mm512_xor_si512(bits, _mm512_srli_epi64(bits, 32));            \
-            const __m512i home = _mm512_srl_epi64(_mm512_mullo_epi64(mixed, scramble), shift);    \
-            const __m512i found = _mm512_i64gather_epi64(home, set->slots, 8);                    \
-            const __mmask8 other = _mm512_mask_cmpneq_epi64_mask(here, bits, found)               \
-                                   | _mm512_mask_cmpeq_epi64_mask(here, bits, ones);              \
-            PREFETCH(x + i);                                                                      \
-            put##BITS(others + count, other, bits);                                               \
-            count += _mm_popcnt_u32(other);                                                       \
-        }                                                                                         \
-        return count;                                                                             \
+    const __m128i shift = _mm_cvtsi32_si128(32 - set->log2);
+    const __m512i factor = _mm512_set1_epi32((int)LS_LOW), ones = _mm512_set1_epi32(-1);
+    ptrdiff_t count = 0;
+    for (ptrdiff_t i = 0; i < n; i += 16) {
+        const __mmask16 here = n - i < 16 ? (__mmask16)((1 << (n - i)) - 1) : 0xffff;
+        const __m512i bits = _mm512_maskz_loadu_epi32(here, x + i);
+        const __m512i home = _mm512_srl_epi32(_mm512_mullo_epi32(bits, factor), shift);
+        const __m512i found = _mm512_i32gather_epi32(home, set->slots, 8);
+        const __mmask16 other = _mm512_mask_cmpneq_epi32_mask(here, bits, found)
+                                | _mm512_mask_cmpeq_epi32_mask(here, bits, ones);
+        PREFETCH(x + i);
+        _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi32(other, bits));
+        count += _mm_popcnt_u32(other);
     }
+    return count;
+}
 
-DEFINE_OTHERS(32)
-DEFINE_OTHERS(64)
+ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t n,
+                                 uint64_t *others)
+{
+    const __m128i shift = _mm_cvtsi32_si128(64 - set->log2);
+    const __m512i factors = _mm512_set1_epi64((long long)((uint64_t)LS_HIGH << 32 | LS_LOW));
+    const __m512i ones = _mm512_set1_epi64(-1);
+    ptrdiff_t count = 0;
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        const __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;
+        const __m512i bits = _mm512_maskz_loadu_epi64(here, x + i);
+        const __m512i parts = _mm512_mullo_epi32(bits, factors);
+        const __m512i sum = _mm512_add_epi32(parts, _mm512_slli_epi64(parts, 32));
+        const __m512i home = _mm512_srl_epi64(sum, shift);
+        const __m512i found = _mm512_i64gather_epi64(home, set->slots, 8);
+        const __mmask8 other = _mm512_mask_cmpneq_epi64_mask(here, bits, found)
+                               | _mm512_mask_cmpeq_epi64_mask(here, bits, ones);
+        PREFETCH(x + i);
+        _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi64(other, bits));
+        count += _mm_popcnt_u32(other);
+    }
+    return count;
+}
 
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
     [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0},

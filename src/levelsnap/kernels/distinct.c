@@ -158,7 +158,8 @@ DEFINE_COUNT(ls_count_pairs, uint16_t, 1)
 
 static INLINE size_t home(const ls_set *set, uint64_t bits)
 {
-    return (size_t)((bits ^ bits >> 32) * LS_SCRAMBLE >> (64 - set->log2));
+    return (uint32_t)((uint32_t)bits * LS_LOW + (uint32_t)(bits >> 32) * LS_HIGH)
+           >> (32 - set->log2);
 }
 
 static int make_slots(ls_set *set, int log2)

@@ -37,27 +37,10 @@ static INLINE void NAME_(add)(ls_set *set, const KEY *x, ptrdiff_t n, const int 
     }
 }
 
-/* As in kernels.h. */
-static INLINE ptrdiff_t NAME_(others)(const ls_set *set, const KEY *x, ptrdiff_t n, KEY *others)
-{
-    ptrdiff_t count = 0;
-#ifdef LS_X86
-    if (set->isa == LS_AVX512)
-        return JOIN(NAME_(ls_set_others), _avx512)(set, x, n, others);
-#endif
-    for (ptrdiff_t i = 0; i < n; i++) { /* without branches */
-        const uint64_t bits = x[i];
-        others[count] = x[i];
-        count += (set->slots[home(set, bits)] != bits) | (bits == EMPTY);
-    }
-    return count;
-}
-
 int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
 {
     ls_set *set = set_;
     const KEY *x = x_;
-    KEY others[BATCH + LS_SPARE];
     for (ptrdiff_t count; n > 0; n -= count, x += count) {
         const int full = make_room(set);
         if (full)
@@ -65,8 +48,14 @@ int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
         count = smaller(n, BATCH);
         if (set->counted)
             NAME_(add)(set, x, count, 1);
+#ifdef LS_X86
+        else if (set->isa == LS_AVX512) {
+            KEY others[BATCH + LS_SPARE];
+            NAME_(add)(set, others, JOIN(NAME_(ls_set_others), _avx512)(set, x, count, others), 0);
+        }
+#endif
         else
-            NAME_(add)(set, others, NAME_(others)(set, x, count, others), 0);
+            NAME_(add)(set, x, count, 0);
     }
     return 0;
 }

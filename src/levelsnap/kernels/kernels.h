@@ -52,12 +52,13 @@ void ls_bitmap_put(const ls_bitmap *bitmap, uint32_t key);
 void ls_bitmap_add_avx512(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n);
 void ls_bitmap_count_avx2(const ls_counts *counts, const uint32_t *x, ptrdiff_t n);
 
-/* The home of bits in a set: (bits ^ bits >> 32) * LS_SCRAMBLE >> (64 - log2). */
-#define LS_SCRAMBLE 0x9E3779B97F4A7C15u
+/* The home of bits in a set: the leading log2 bits of 32, of low * LS_LOW + high * LS_HIGH. */
+#define LS_LOW 0x9E3779B1u
+#define LS_HIGH 0x85EBCA77u
 
-/* Copies those of n elements that are not at their homes in a set without counts, and all whose 64
+/* Copies those of n elements that are not at their homes in a set without counts, and all whose
  * bits are ones; returns their number. `others` has room for n and LS_SPARE. */
-#define LS_SPARE 8
+#define LS_SPARE 16
 ptrdiff_t ls_set_others32_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t n,
                                  uint32_t *others);
 ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t n,
