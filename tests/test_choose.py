@@ -43,7 +43,7 @@ def test_arrays_belong_to_one_to_k_max():
     assert (np.diff(choice.inertia) < 0).all()
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0**-600, 1e200])
+@pytest.mark.parametrize("scale", [1.0, 2.0**-300, 1e100])
 def test_bic_finds_separate_groups(scale):
     assert ls.choose_k(groups() * scale, 12).k == 4
 
@@ -55,6 +55,22 @@ def test_bic_is_that_of_the_data(decimals):
     expected = [direct_bic(data, k) for k in range(1, 9)]
     assert choice.bic == pytest.approx(expected)
     assert choice.k == 1 + int(np.argmax(expected))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 1, 2, 3, 4, 5, 6, 1e20, 1e20 + 16384, 1e20 + 32768], [None, 536870940, 134217756]),
+        ([*range(9), 10**18, 10**18 + 128, 10**18 + 256, 10**18 + 384], [None, 81980, 16444, 8252]),
+        ([1e300, -1e300, 0.0, 1, 2], [np.inf, np.inf, 2]),
+        ([1e290, 0.0, 1, 2, 3], [np.inf, 5, 1]),
+    ],
+)
+def test_groups_far_from_the_median(values, expected):
+    choice = ls.choose_k(np.array(values), len(expected))
+    for found, true in zip(choice.inertia, expected, strict=True):
+        assert true is None or found == pytest.approx(true)
+    assert not np.isinf(choice.bic).any()
 
 
 def test_float_weights_are_counts():

@@ -36,11 +36,13 @@ class KChoice:
     ks : (m,) int64 array
         1 to the most levels that were looked at; the arrays below belong to these.
     inertia : (m,) float64 array
-        The least sum of squared distances to the levels, in squared units of the data.
+        The least sum of squared distances to the levels, in squared units of the data; infinite
+        beyond the range of floats.
     gvf : (m,) float64 array
         Goodness of variance fit: 1 - inertia / inertia of one level.
     bic : (m,) float64 array
-        Bayesian information criterion, larger is better; NaN where every group is a single value.
+        Bayesian information criterion, larger is better; NaN where every group is a single value,
+        or where a variance is beyond the range of floats.
     """
 
     k: int
@@ -125,15 +127,15 @@ def choose_k(
     cells = cell_edges(values, max(CELLS, k_max)) if len(values) > CELLS else None
     problem = Problem(values, counts, n_threads, cells)
     ks = np.arange(1, min(k_max, len(values)) + 1)
-    cost, bic = np.empty(len(ks)), np.empty(len(ks))
+    inertia, bic = np.empty(len(ks)), np.empty(len(ks))
     for i, edges in enumerate(_groups(problem, ks, n_threads)):
-        cost[i] = problem.cost(edges)[0]
-        bic[i] = _bic(problem, edges)
+        costs = _costs(problem, edges)
+        inertia[i] = costs.sum()
+        bic[i] = _bic(problem, edges, costs)
         if progress is not None:
             progress(i + 1, len(ks))
-    gvf = 1 - cost / cost[0] if cost[0] > 0 else np.ones(len(ks))
-    with np.errstate(over="ignore"):
-        inertia = np.ldexp(cost, -problem.cost_exponent)
+    with np.errstate(invalid="ignore"):  # beyond the range of floats
+        gvf = 1 - inertia / inertia[0] if inertia[0] > 0 else np.ones(len(ks))
     chosen = _elbow(gvf) if criterion == "gvf" or np.isnan(bic).all() else int(np.nanargmax(bic))
     return KChoice(int(ks[chosen]), criterion, ks, inertia, gvf, bic)
 
@@ -146,24 +148,38 @@ def _groups(problem: Problem, ks: NDArray[np.int64], threads: int) -> Iterator[E
         yield np.concatenate([[0], cuts, [len(problem.deviation)]])
 
 
-def _bic(problem: Problem, edges: Edges) -> float:
-    """See `choose_k`; in units of the values."""
+@np.errstate(over="ignore")
+def _costs(problem: Problem, edges: Edges) -> NDArray[np.float64]:
+    """The cost of each group, in squared units of the values; inf beyond the range of floats."""
+    costs, errors = problem.costs(edges)
+    doubtful = np.flatnonzero(~(errors <= 1e-9 * costs))
+    costs = np.ldexp(costs, -problem.cost_exponent)
+    for g in doubtful.tolist():
+        # Far from the median, or light beside it: by sums about a median of its own.
+        first, last = problem.positions(edges[g : g + 2]).tolist()
+        weights = None if problem.weights is None else problem.weights[first:last]
+        group = Problem(problem.values[first:last], weights)
+        cost, _ = group.cost(np.array([0, last - first]))
+        costs[g] = np.ldexp(cost, -group.cost_exponent)
+    return costs
+
+
+@np.errstate(all="ignore")
+def _bic(problem: Problem, edges: Edges, costs: NDArray[np.float64]) -> float:
+    """See `choose_k`; NaN where every group is a single value, or variances leave the floats."""
     k = len(edges) - 1
-    number = np.diff(problem.sums[4, edges])
-    variance = problem.costs(edges)[0] / number
-    number = np.ldexp(number, 2 * problem.exponent - problem.cost_exponent)
-    total = number.sum()
+    scale = 2 * problem.exponent - problem.cost_exponent
+    number = np.ldexp(np.diff(problem.sums[4, edges]), scale)
     single = np.diff(edges) == 1
     if single.all():
         return math.nan
-    with np.errstate(all="ignore"):
-        gaps = np.concatenate([[np.inf], np.diff(problem.deviation), [np.inf]])
-        nearest = np.minimum(gaps[edges[:-1]], gaps[edges[1:]])
-        variance = np.where(single, (nearest / 6) ** 2, variance)
-        # Scaled by 2**exponent, whose share of the logarithm is the same for every k.
-        fits = number * (np.log(number / total) - np.log(2 * np.pi * variance) / 2 - 0.5)
-    unit = problem.exponent * math.log(2) * total
-    return float(2 * (fits.sum() + unit) - (3 * k - 1) * math.log(total))
+    gaps = np.concatenate([[np.inf], np.diff(problem.deviation), [np.inf]])
+    nearest = np.ldexp(np.minimum(gaps[edges[:-1]], gaps[edges[1:]]), -problem.exponent)
+    variance = np.where(single, (nearest / 6) ** 2, costs / number)
+    total = number.sum()
+    fits = number * (np.log(number / total) - np.log(2 * np.pi * variance) / 2 - 0.5)
+    bic = float(2 * fits.sum() - (3 * k - 1) * np.log(total))
+    return bic if math.isfinite(bic) else math.nan
 
 
 def _elbow(gvf: NDArray[np.float64]) -> int:

@@ -58,7 +58,7 @@ def fit(
     where : array_like of bool, optional
         Broadcastable to the image; False elements are skipped.
     threads : int, optional
-        For finding the distinct values; by default `get_num_threads`.
+        By default `get_num_threads`.
     seed : int, optional
         Of the random starts of "lloyd" and "opencv"; for the latter below 2**31.
     approximate : bool

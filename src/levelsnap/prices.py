@@ -311,6 +311,8 @@ class Graph:
                 return None
             nearest = min(max(k, int(self.fewest[-1])), int(self.most[-1]))
             edges = self._path(nearest)
+            if edges is None:
+                return None
             if nearest == k:
                 return edges[1:-1]
             price = bracket.next_price(price, edges)
@@ -372,13 +374,16 @@ class Graph:
         rest = (Fraction(cost * times, w) for (cost, w), times in costs.items() if times)
         return sum(rest, price * (groups[0] - groups[1]))
 
-    def _path(self, k: int) -> Edges:
-        """The edges of the lowest of the best paths of k groups, between `fewest` and `most`."""
+    def _path(self, k: int) -> Edges | None:
+        """The edges of the lowest of the best paths of k groups, between `fewest` and `most`.
+
+        None if what the limit has left out parts the paths.
+        """
         path = np.empty(k + 1, np.intp)
         # Two best paths can exchange their ends so that one has a group more and the other one
         # fewer, because the cost is Monge. So there are best paths of every number between.
         if not lowest_path(self.fewest, self.most, self.starts, self.sources, path):
-            raise AssertionError("a gap in the numbers of groups of best paths")
+            return None
         return self.positions[path]
 
     def _exact_slope(self, fewer: Edges, more: Edges) -> Fraction:
