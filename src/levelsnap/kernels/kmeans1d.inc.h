@@ -278,7 +278,7 @@ static double spread(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptr
 /* Charts whose rounding may reach 2**-24 of the price are not extended. */
 #define ROUGH (double)(1 << 23)
 
-/* A block costs, as one group, at most so many prices: a few of the best groups. */
+/* A long block costs, as one group, at most so many prices: a few of the best groups. */
 #define FAR 4
 
 /* Steps that are drawn at a time where no more are needed. */
@@ -299,7 +299,8 @@ static ptrdiff_t block_end(const ls_pass *pass)
     while (fine < limit) {
         const ptrdiff_t middle = fine + (limit - fine + 1) / 2;
         if (is_fine(pass, pass->first, done, middle)
-            && cost_between(pass, done, middle).hi <= FAR * pass->price)
+            && (middle - done <= 512
+                || cost_between(pass, done, middle).hi <= FAR * pass->price))
             fine = middle;
         else
             limit = middle - 1;
