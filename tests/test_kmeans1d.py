@@ -293,6 +293,32 @@ class TestInstructionSets:
                 assert passes.least[0, n] >= (1 - 1e-9) * before[n]
                 assert passes.least[1, 0] >= (1 - 1e-9) * before[n]
 
+    @pytest.mark.parametrize("mirrored", [False, True])
+    def test_a_group_that_holds_most_values(self, mirrored, isa, monkeypatch):
+        """Its steps are settled apart. Sums of these integers are exact in floats."""
+        monkeypatch.setattr(prices, "ISA", isa)
+        values = np.concatenate([np.arange(4500), 4500 + 40 * np.arange(1, 300)])
+        if mirrored:
+            values = values.max() - values[::-1]
+        n = len(values)
+        s1, s2 = (
+            np.concatenate([[0], np.cumsum(x)]).astype(np.float64) for x in (values, values**2)
+        )
+        price = 1.2 * 3600**3 / 12
+        before, after = np.zeros((2, n + 1))
+        for j in range(1, n + 1):
+            cost = s2[j] - s2[:j] - (s1[j] - s1[:j]) ** 2 / (j - np.arange(j))
+            before[j] = price + (before[:j] + cost).min()
+        for i in range(n - 1, -1, -1):
+            cost = s2[i + 1 :] - s2[i] - (s1[i + 1 :] - s1[i]) ** 2 / np.arange(1, n - i + 1)
+            after[i] = price + (after[i + 1 :] + cost).min()
+        problem = Problem(values, None)
+        passes = prices.Passes(problem.points, 2, 1)
+        passes.run(price)
+        for least, exact_least in zip(passes.least, (before, after), strict=True):
+            assert (least <= exact_least * (1 + 1e-13)).all()
+            assert (least >= exact_least * (1 - 1e-9)).all()
+
     @pytest.mark.parametrize("kind", ["normal", "16 decades", "nodata", "seconds", "tight groups"])
     @pytest.mark.parametrize("weighting", ["none", "counts", "huge ratios"])
     def test_same_cuts(self, kind, weighting, isa, monkeypatch):

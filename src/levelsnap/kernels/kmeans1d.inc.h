@@ -308,8 +308,10 @@ static ptrdiff_t block_end(const ls_pass *pass)
     return fine;
 }
 
-/* The last step, if it is far away, up to which no step has its best candidate after `done`: such a
- * candidate costs at least F(done), as least costs never decrease, and pass->first is no worse. */
+/* The last step, if it is far away, up to which no step needs a candidate after `done`: the least
+ * cost of such a candidate is at least F(done), as least costs never decrease, and what is found by
+ * way of pass->first is no more than by that, so that it is a lower bound all the same. A chart that
+ * is fine as far as there is fine up to done + 1 too, so that block_start keeps pass->first. */
 static ptrdiff_t apart_end(const ls_pass *pass)
 {
     const ptrdiff_t done = pass->done, window = done - pass->first, n = pass->points->n;
