@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from bench_nearest import best
 
 import levelsnap as ls
 from levelsnap.tables import ISA
@@ -95,15 +96,6 @@ def make_pool(rng, kind, n, dtype):
         return rng.standard_normal(n).astype(dtype)
     pool = rng.integers(0, 256, n * dtype.itemsize, np.uint8).view(dtype)
     return np.where(pool == pool, pool, dtype.type(0))
-
-
-def best(call, repeats):
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def read_limit(image, threads, repeats):
