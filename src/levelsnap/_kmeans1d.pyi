@@ -16,9 +16,6 @@ class SweepEnd(IntEnum):
 
 @disjoint_base
 class Points:
-    deviation: np.ndarray[Any, Any]
-    sums: np.ndarray[Any, Any]
-    bounds: tuple[float, ...]
     def __init__(
         self,
         deviation: np.ndarray[Any, Any],

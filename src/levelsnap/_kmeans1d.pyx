@@ -148,9 +148,7 @@ cdef class Points:
         Whether each point is a single value, not the first of several that stay together.
     """
     cdef ls_points points
-    cdef readonly object deviation
-    cdef readonly object sums
-    cdef readonly tuple bounds
+    cdef object arrays  # whose memory `points` has
 
     def __init__(
         self,
@@ -160,7 +158,7 @@ cdef class Points:
         bint lone,
     ):
         cdef ls_points *p = &self.points
-        self.deviation, self.sums, self.bounds = deviation.base, sums.base, bounds
+        self.arrays = deviation, sums
         p.n = deviation.shape[0]
         p.deviation = &deviation[0]
         p.s1_hi = &sums[0, 0]
