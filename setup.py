@@ -17,8 +17,9 @@ from setuptools.errors import CompileError, LinkError
 
 PACKAGE = Path("src/levelsnap")
 KERNELS = sorted(str(path) for path in (PACKAGE / "kernels").glob("*.c"))
+TEAM = [path for path in KERNELS if "team" in path]
 KMEANS = [path for path in KERNELS if "kmeans1d" in path]
-NEAREST = [path for path in KERNELS if path not in KMEANS]
+NEAREST = [path for path in KERNELS if path not in TEAM + KMEANS]
 HEADERS = sorted(str(path) for path in (PACKAGE / "kernels").glob("*.h"))
 
 # Contraction into fused multiply-adds would break the error-free transformations of the fit.
@@ -110,6 +111,7 @@ def extension(name, *sources):
 setup(
     ext_modules=cythonize(
         [
+            extension("_team", *TEAM),
             extension("_nearest", *NEAREST),
             extension("_distinct", *NEAREST),
             extension("_kmeans1d", *KMEANS),

@@ -1,6 +1,10 @@
 """The gallery of awkward arrays, and how Hypothesis runs."""
 
 import re
+import shutil
+import subprocess
+import sys
+import sysconfig
 
 import numpy as np
 import pytest
@@ -106,3 +110,20 @@ def refused_dtype(request):
     if dtype == np.float64:
         pytest.skip("longdouble is float64 here")
     return dtype, "|".join(re.escape(name) for name in (str(dtype), dtype.name))
+
+
+@pytest.fixture
+def shared_library(tmp_path):
+    """Compiles C source to a shared library; returns its path."""
+
+    def compile_source(source, *flags):
+        compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0])
+        if compiler is None or sys.platform != "linux":
+            pytest.skip("needs GCC or Clang on Linux")
+        written, library = tmp_path / "library.c", tmp_path / "library.so"
+        written.write_text(source)
+        command = [compiler, *flags, "-shared", "-fPIC", written, "-o", library]
+        subprocess.run(command, check=True)
+        return library
+
+    return compile_source

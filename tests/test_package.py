@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import levelsnap as ls
-from levelsnap import _nearest
+from levelsnap import _team
 
 NAMES = {
     "Codebook",
@@ -76,9 +76,9 @@ def test_import_brings_numpy_and_the_extensions_only():
 
 def test_build_has_openmp_unless_a_serial_one_was_asked_for():
     if os.environ.get("LEVELSNAP_OPENMP") == "0":
-        assert not _nearest.OPENMP
+        assert not _team.OPENMP
     else:
-        assert _nearest.OPENMP, "levelsnap was built without OpenMP; see setup.py"
+        assert _team.OPENMP, "levelsnap was built without OpenMP; see setup.py"
 
 
 def test_typed():
@@ -90,7 +90,12 @@ def test_stubs_match_the_compiled_modules(tmp_path):
     made_by_cython = tmp_path / "allowlist"
     made_by_cython.write_text(r"levelsnap\..*\.__(test|(reduce|setstate)_cython|pyx_\w+)__" "\n")
     options = ["--allowlist", made_by_cython, "--ignore-unused-allowlist"]
-    modules = ["levelsnap._nearest", "levelsnap._distinct", "levelsnap._kmeans1d"]
+    modules = [
+        "levelsnap._team",
+        "levelsnap._nearest",
+        "levelsnap._distinct",
+        "levelsnap._kmeans1d",
+    ]
     run = python("-m", "mypy.stubtest", *options, *modules)
     assert run.returncode == 0, run.stdout + run.stderr
 

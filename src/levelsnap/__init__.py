@@ -1,12 +1,15 @@
 """Snap every element of an array to the nearest of K levels: exact, parallel, quick."""
 
+# First, as it loads OpenMP.
+from .threads import get_num_threads, set_num_threads
+
+# isort: split
 from .choose import KChoice, choose_k
 from .codebook import Codebook, thresholds
 from .config import show_config
 from .fit import fit, unique_quantize
 from .histogram import Histogram, distinct, histogram
 from .nearest import labels, labels_and_snap, snap
-from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0.dev0"
 

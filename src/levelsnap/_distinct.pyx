@@ -124,14 +124,16 @@ cdef class Image:
         cdef int t, stopped = 0
         with nogil:
             while done < share and not stopped:
-                for t in prange(
-                    threads, num_threads=threads, use_threads_if=threads > 1, schedule="static"
-                ):
+                if threads == 1:
                     here = min(<Py_ssize_t>CHUNK, share - done)
-                    here = min(here, stop - start - t * share - done)
-                    stopped |= ls_visit(
-                        &self.job, start + t * share + done, here, visitor, states + t * size
-                    )
+                    stopped = ls_visit(&self.job, start + done, here, visitor, states)
+                else:
+                    for t in prange(threads, num_threads=threads, schedule="static"):
+                        here = min(<Py_ssize_t>CHUNK, share - done)
+                        here = min(here, stop - start - t * share - done)
+                        stopped |= ls_visit(
+                            &self.job, start + t * share + done, here, visitor, states + t * size
+                        )
                 done += CHUNK
                 with gil:
                     PyErr_CheckSignals()
@@ -227,11 +229,12 @@ cdef class Bitmap:
     ):
         """Add keys that have been dealt out: one thread those from starts[i] to starts[i + 1]."""
         cdef Py_ssize_t n = starts.shape[0] - 1, i
-        for i in prange(
-            n, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
-        ):
-            if starts[i] < starts[i + 1]:
-                ls_bitmap_add_keys(&self.bitmap, &keys[starts[i]], starts[i + 1] - starts[i])
+        with nogil:
+            if threads == 1:
+                ls_bitmap_add_keys(&self.bitmap, &keys[starts[0]], starts[n] - starts[0])
+            else:
+                for i in prange(n, num_threads=threads, schedule="dynamic"):
+                    ls_bitmap_add_keys(&self.bitmap, &keys[starts[i]], starts[i + 1] - starts[i])
 
     def take(self, int threads):
         """The distinct values' bits, ascending by value. Nothing can be added any more."""
@@ -240,18 +243,23 @@ cdef class Bitmap:
         cdef Py_ssize_t[::1] start = starts
         cdef uint32_t[::1] elements
         ls_bitmap_close(&self.bitmap)
-        for i in prange(
-            groups, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
-        ):
-            start[i + 1] = ls_bitmap_size(&self.bitmap, i * LS_GROUP_PAGES)
+        with nogil:
+            if threads == 1:
+                for i in range(groups):
+                    start[i + 1] = ls_bitmap_size(&self.bitmap, i * LS_GROUP_PAGES)
+            else:
+                for i in prange(groups, num_threads=threads, schedule="dynamic"):
+                    start[i + 1] = ls_bitmap_size(&self.bitmap, i * LS_GROUP_PAGES)
         np.cumsum(starts, out=starts)
         found = np.empty(starts[groups], np.uint32)
         elements = found
-        for i in prange(
-            groups, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
-        ):
-            if start[i] < start[i + 1]:
-                ls_bitmap_take(&self.bitmap, i * LS_GROUP_PAGES, &elements[start[i]])
+        with nogil:
+            if threads == 1:
+                for i in range(groups):
+                    ls_bitmap_take(&self.bitmap, i * LS_GROUP_PAGES, &elements[start[i]])
+            else:
+                for i in prange(groups, num_threads=threads, schedule="dynamic"):
+                    ls_bitmap_take(&self.bitmap, i * LS_GROUP_PAGES, &elements[start[i]])
         return found
 
     @property
@@ -280,11 +288,12 @@ cdef class Bitmap:
         cdef ls_counts state
         state.bitmap = &self.bitmap
         state.counts = &counts[0]
-        for i in prange(
-            n, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
-        ):
-            if starts[i] < starts[i + 1]:
-                ls_bitmap_count_keys(&state, &keys[starts[i]], starts[i + 1] - starts[i])
+        with nogil:
+            if threads == 1:
+                ls_bitmap_count_keys(&state, &keys[starts[0]], starts[n] - starts[0])
+            else:
+                for i in prange(n, num_threads=threads, schedule="dynamic"):
+                    ls_bitmap_count_keys(&state, &keys[starts[i]], starts[i + 1] - starts[i])
 
 
 def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int threads):
@@ -422,32 +431,39 @@ cdef class Deal:
 
         `unique`: leave the distinct elements of each, at its start, in place of its keys.
         """
-        cdef Py_ssize_t n = starts.shape[0] - 1, first, last, i, size
+        cdef Py_ssize_t n = starts.shape[0] - 1, first, last, i
         cdef uint8_t[::1] memory = keys.view(np.uint8)
         cdef uint8_t[:, ::1] scratch = np.empty((self.threads, LS_SORT_SCRATCH), np.uint8)
         found = np.zeros(n, np.intp)
         cdef Py_ssize_t[::1] distinct = found
         cdef int threads = self.threads
-        cdef char *at
         with nogil:
             first = 0
             while first < n:
                 last = min(n, first + BUCKETS * threads)
-                for i in prange(
-                    first, last, num_threads=threads, use_threads_if=threads > 1,
-                    schedule="dynamic",
-                ):
-                    at = <char *>&memory[0] + starts[i] * self.order.size
-                    size = starts[i + 1] - starts[i]
-                    if unique:
-                        distinct[i] = ls_distinct(&self.order, at, size, &scratch[threadid(), 0])
-                    else:
-                        ls_sort(&self.order, at, size, &scratch[threadid(), 0])
-                        distinct[i] = ls_count_unique(&self.order, at, size)
+                if threads == 1:
+                    for i in range(first, last):
+                        distinct[i] = self.sort_one(
+                            &memory[0], starts[i], starts[i + 1], unique, &scratch[0, 0]
+                        )
+                else:
+                    for i in prange(first, last, num_threads=threads, schedule="dynamic"):
+                        distinct[i] = self.sort_one(
+                            &memory[0], starts[i], starts[i + 1], unique, &scratch[threadid(), 0]
+                        )
                 first = last
                 with gil:
                     PyErr_CheckSignals()
         return found
+
+    cdef Py_ssize_t sort_one(
+        self, uint8_t *keys, Py_ssize_t start, Py_ssize_t stop, bint unique, void *scratch
+    ) noexcept nogil:
+        cdef void *at = keys + start * self.order.size
+        if unique:
+            return ls_distinct(&self.order, at, stop - start, scratch)
+        ls_sort(&self.order, at, stop - start, scratch)
+        return ls_count_unique(&self.order, at, stop - start)
 
     def count(
         self, keys, const Py_ssize_t[::1] starts not None, const Py_ssize_t[::1] places not None,
@@ -459,11 +475,16 @@ cdef class Deal:
         cdef int threads = self.threads
         if counts.shape[0] == 0:
             return
-        for i in prange(
-            n, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
-        ):
-            if starts[i] < starts[i + 1]:
-                ls_unique(
-                    &self.order, <char *>&memory[0] + starts[i] * self.order.size,
-                    starts[i + 1] - starts[i], &counts[places[i]],
-                )
+        with nogil:
+            if threads == 1:
+                for i in range(n):
+                    self.count_one(&memory[0], starts[i], starts[i + 1], &counts[0] + places[i])
+            else:
+                for i in prange(n, num_threads=threads, schedule="dynamic"):
+                    self.count_one(&memory[0], starts[i], starts[i + 1], &counts[0] + places[i])
+
+    cdef void count_one(
+        self, uint8_t *keys, Py_ssize_t start, Py_ssize_t stop, uint64_t *counts
+    ) noexcept nogil:
+        if start < stop:
+            ls_unique(&self.order, keys + start * self.order.size, stop - start, counts)

@@ -282,10 +282,12 @@ def run_passes(
         runs[t].done = runs[t].first = 0
     with nogil:
         while done < points.points.n:
-            for t in prange(
-                n_passes, num_threads=threads, use_threads_if=threads > 1, schedule="static"
-            ):
-                ls_pass_run(&runs[t], PASS_STEPS, isa)
+            if threads == 1:
+                for t in range(n_passes):
+                    ls_pass_run(&runs[t], PASS_STEPS, isa)
+            else:
+                for t in prange(n_passes, num_threads=threads, schedule="static"):
+                    ls_pass_run(&runs[t], PASS_STEPS, isa)
             done = runs[0].done
             for t in range(n_passes):
                 done = min(done, runs[t].done)

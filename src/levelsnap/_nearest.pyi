@@ -3,7 +3,6 @@ from typing import Any, Self
 import numpy as np
 from typing_extensions import disjoint_base
 
-OPENMP: int
 BEST_ISA: int
 
 def register_depth(isa: int, type: int) -> int: ...

@@ -7,17 +7,6 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.string cimport memset
 
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-    #define LS_OPENMP _OPENMP
-    #else
-    #define LS_OPENMP 0
-    #endif
-    """
-    const int LS_OPENMP
-
-OPENMP = LS_OPENMP
 BEST_ISA = <int>ls_best_isa()
 
 
@@ -36,10 +25,10 @@ def node_levels(int isa, int type, int depth):
     return ls_node_levels(<ls_isa>isa, <ls_type>type, depth)
 
 
-# What one thread takes at a time, and what all do between two looks for Ctrl-C.
+# Elements that one thread takes at a time, and blocks that all do between two looks for Ctrl-C.
 cdef enum:
     BLOCK = 1 << 16
-    CHUNK = 1 << 22
+    CHUNK = 64
 
 
 cdef class Operands:
@@ -163,8 +152,7 @@ def nearest(
     """
     cdef ls_job job                                         # OUT of the buffers, IN for the kernel
     cdef Operands operands = Operands()
-    cdef Py_ssize_t nans = 0, start, block
-    cdef Py_ssize_t stop
+    cdef Py_ssize_t nans = 0, blocks, first, last, b
     memset(&job, 0, sizeof(job))
     job.table = table.table
     job.table.nan_label = nan_label
@@ -175,20 +163,27 @@ def nearest(
     operands.add(&job, LS_LABELS, labels, labels_swapped)
     operands.add(&job, LS_VALUES, values, values_swapped)
     ls_plan(&job)
+    blocks = (job.size + BLOCK - 1) // BLOCK
     with nogil:
-        start = 0
-        while start < job.size:
-            stop = min(start + CHUNK, job.size)
-            for block in prange(
-                start, stop, BLOCK, num_threads=threads, use_threads_if=threads > 1,
-                schedule="static",
-            ):
-                nans += ls_run(&job, block, min(<Py_ssize_t>BLOCK, stop - block))
-            start = stop
-            if start < job.size:
+        first = 0
+        while first < blocks:
+            last = min(first + CHUNK, blocks)
+            if threads == 1:
+                for b in range(first, last):
+                    nans += run_block(&job, b)
+            else:
+                for b in prange(first, last, num_threads=threads, schedule="static"):
+                    nans += run_block(&job, b)
+            first = last
+            if first < blocks:
                 with gil:
                     PyErr_CheckSignals()
     return nans
+
+
+cdef Py_ssize_t run_block(const ls_job *job, Py_ssize_t block) noexcept nogil:
+    cdef Py_ssize_t start = block * BLOCK
+    return ls_run(job, start, min(<Py_ssize_t>BLOCK, job.size - start))
 
 
 # From this many elements on, other Python threads go on meanwhile.

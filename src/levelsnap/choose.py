@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from .fit import check_integer, check_progress, values_to_fit
 from .histogram import Histogram, check_weights
 from .kmeans1d import Grid, cell_edges, optimal_cuts
-from .points import Edges, Problem, solver_threads
+from .points import Edges, Problem
 from .prices import Progress
-from .threads import check_threads
+from .threads import check_threads, solver_team
 
 _CRITERIA = ("bic", "gvf")
 
@@ -123,17 +123,17 @@ def choose_k(
         check_threads(threads)
 
     values, counts = values_to_fit(histogram, weights, True, threads)
-    n_threads = solver_threads(threads, len(values))
     cells = cell_edges(values, max(CELLS, k_max)) if len(values) > CELLS else None
-    problem = Problem(values, counts, n_threads, cells)
     ks = np.arange(1, min(k_max, len(values)) + 1)
     inertia, bic = np.empty(len(ks)), np.empty(len(ks))
-    for i, edges in enumerate(_groups(problem, ks, n_threads)):
-        costs = _costs(problem, edges)
-        inertia[i] = costs.sum()
-        bic[i] = _bic(problem, edges, costs)
-        if progress is not None:
-            progress(i + 1, len(ks))
+    with solver_team(threads, len(values)) as n_threads:
+        problem = Problem(values, counts, n_threads, cells)
+        for i, edges in enumerate(_groups(problem, ks, n_threads)):
+            costs = _costs(problem, edges)
+            inertia[i] = costs.sum()
+            bic[i] = _bic(problem, edges, costs)
+            if progress is not None:
+                progress(i + 1, len(ks))
     with np.errstate(invalid="ignore"):  # beyond the range of floats
         gvf = 1 - inertia / inertia[0] if inertia[0] > 0 else np.ones(len(ks))
     chosen = _elbow(gvf) if criterion == "gvf" or np.isnan(bic).all() else int(np.nanargmax(bic))

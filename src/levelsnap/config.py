@@ -1,6 +1,6 @@
 """What this build and this machine bring."""
 
-from ._nearest import OPENMP
+from ._team import OPENMP
 from .tables import ISA
 from .threads import get_num_threads
 

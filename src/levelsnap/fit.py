@@ -14,9 +14,9 @@ from .codebook import Codebook
 from .histogram import Histogram, check_weights, distinct, histogram
 from .kmeans1d import Grid, cell_edges, group_means, lloyd_cuts, optimal_cuts
 from .nearest import NDITER_BLOCK, examine
-from .points import Problem, solver_threads
+from .points import Problem
 from .prices import Progress
-from .threads import check_threads
+from .threads import check_threads, solver_team
 
 # Of the grid that stands for more than `max_distinct` values.
 CELLS = 1 << 20
@@ -148,23 +148,23 @@ def fit(
             f"{len(values)} distinct values are more than max_distinct = {max_distinct}; "
             "approximate=True fits on a grid, a larger max_distinct takes time and memory"
         )
-    n_threads = solver_threads(threads, len(values))
     cells = None
     if method == "optimal" and len(values) > max(max_distinct, CELLS):
         cells = cell_edges(values, max(CELLS, k))
-    problem = Problem(values, counts, n_threads, cells)
-    if method == "lloyd":
-        gap = math.inf
-        cuts = lloyd_cuts(
-            problem, k,
-            attempts=attempts, max_iter=max_iter, eps=eps, seed=seed, progress=progress,
-        )  # fmt: skip
-    elif cells is None:
-        gap = 0.0
-        cuts = optimal_cuts(problem, k, threads=n_threads, progress=progress)
-    else:
-        cuts, gap = Grid(problem, n_threads).cuts(k, progress=progress)
-    return Codebook._fitted(group_means(problem, cuts), gap)
+    with solver_team(threads, len(values)) as n_threads:
+        problem = Problem(values, counts, n_threads, cells)
+        if method == "lloyd":
+            gap = math.inf
+            cuts = lloyd_cuts(
+                problem, k,
+                attempts=attempts, max_iter=max_iter, eps=eps, seed=seed, progress=progress,
+            )  # fmt: skip
+        elif cells is None:
+            gap = 0.0
+            cuts = optimal_cuts(problem, k, threads=n_threads, progress=progress)
+        else:
+            cuts, gap = Grid(problem, n_threads).cuts(k, progress=progress)
+        return Codebook._fitted(group_means(problem, cuts), gap)
 
 
 def unique_quantize(

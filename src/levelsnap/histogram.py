@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from .dtypes import check_dtype, native
 from .nearest import examine
 from .threads import team
-from .values import find_values, fold_zero
+from .values import find_values, fold_zero, value_cost
 
 
 class Histogram:
@@ -156,7 +156,8 @@ def histogram(
     the image's elements bucket by bucket.
     """
     array, asked, _ = examine(image, where)
-    values, counts = find_values(array, asked, team(threads, array.size), counted=True)
+    with team(threads, array.size, value_cost(array.dtype, counted=True)) as n_threads:
+        values, counts = find_values(array, asked, n_threads, counted=True)
     return Histogram._trusted(values, counts)
 
 
@@ -187,7 +188,8 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
     """
     array, asked, _ = examine(image, where)
-    return find_values(array, asked, team(threads, array.size), counted=False)[0]
+    with team(threads, array.size, value_cost(array.dtype, counted=False)) as n_threads:
+        return find_values(array, asked, n_threads, counted=False)[0]
 
 
 def as_histogram(data: Histogram | ArrayLike) -> Histogram:

@@ -10,6 +10,7 @@ from . import codebook as _codebook
 from ._nearest import Table, nearest_plain
 from ._nearest import nearest as run_kernel
 from .dtypes import cast, check_dtype, integer_range, is_swapped, native
+from .tables import label_cost
 from .threads import THREAD_FROM, team
 
 # Elements that NumPy's iterator takes at a time on the slow side roads.
@@ -247,7 +248,7 @@ class _Call:
     def run(self, nan_label: int | None, remedy: str, threads: int | None) -> None:
         """Call the kernel; `nan_label` None: NaN is refused."""
         labels, values = self.labels, self.values
-        n_threads = team(threads, self.image.size)
+        team_of_call = team(threads, self.image.size, label_cost(self.image.dtype, self.codebook.k))
         if labels is not None and nan_label is not None:
             nan_label = _nan_label_bits(nan_label, labels.dtype)
         into_integers = values is not None and values.dtype.kind != "f"
@@ -262,20 +263,21 @@ class _Call:
         )
 
         def kernel(labels: NDArray | None, values: NDArray | None, keep: bool) -> int:
-            return run_kernel(
-                table,
-                image,
-                is_swapped(image.dtype),
-                self.where,
-                labels,
-                labels is not None and is_swapped(labels.dtype),
-                values,
-                values is not None and is_swapped(values.dtype),
-                nan_label or 0,
-                keep,
-                image.size >= STREAM_FROM and not in_place,
-                n_threads,
-            )
+            with team_of_call as n_threads:
+                return run_kernel(
+                    table,
+                    image,
+                    is_swapped(image.dtype),
+                    self.where,
+                    labels,
+                    labels is not None and is_swapped(labels.dtype),
+                    values,
+                    values is not None and is_swapped(values.dtype),
+                    nan_label or 0,
+                    keep,
+                    image.size >= STREAM_FROM and not in_place,
+                    n_threads,
+                )
 
         if refuse_nan and in_place and kernel(None, None, False):
             self._raise_nan(nan_label is None, remedy)

@@ -6,26 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kmeans1d import Points, group_costs, group_means, subtract, walk_sums
-from .threads import get_num_threads
 
 # 0, the cuts and n.
 Edges = NDArray[np.int64]
 
 # Values are scaled below 2**SCALE, which leaves the most room for squares before they underflow.
 SCALE = 400
-# Fewer values than this are left to one thread.
-SERIAL = 1 << 13
 # Values that are taken at a time, to stay in the caches.
 CHUNK = 1 << 16
 # Integers up to here are exact as float64.
 EXACT = 2**53
-
-
-def solver_threads(threads: int | None, n: int) -> int:
-    """The number of threads for n values."""
-    if n < SERIAL:
-        return 1
-    return get_num_threads() if threads is None else threads
 
 
 class Problem:

@@ -76,6 +76,17 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
     return Method.SEARCH
 
 
+def label_cost(dtype: np.dtype, k: int) -> float:
+    """About how many nanoseconds a thread takes to label an element.
+
+    Those of AVX-512 (benchmarks/bench_methods.py): a slower set uses threads later than it could.
+    """
+    if dtype.itemsize == 1:
+        return 0.05
+    cost = 0.015 * dtype.itemsize * max((k - 1).bit_length(), 2)
+    return min(cost, 0.35) if dtype.itemsize == 2 else cost
+
+
 # The size of an image from which making a tree of nodes pays.
 NODES_FROM = 1 << 10
 

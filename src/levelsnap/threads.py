@@ -1,18 +1,50 @@
 """How many threads a call uses: the one place where that is decided."""
 
+import functools
 import math
 import operator
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# Below this many elements a second thread may cost more than it saves: waking it can take 0.1 ms.
-PARALLEL_FROM = 200_000
+
+@contextmanager
+def _short_spin() -> Iterator[None]:
+    """Have GNU's OpenMP wait for work in the kernel after some microseconds of spinning.
+
+    By default it spins for milliseconds, and a thread that wakes beside one that spins may have to
+    share its CPU: a call after a pause then takes 8 ms. It reads the variable when it is loaded.
+    """
+    if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
+        yield
+        return
+    os.environ["GOMP_SPINCOUNT"] = "1000"
+    try:
+        yield
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
+with _short_spin():
+    from ._team import Team, is_forked, openmp_limit
+
+# Nanoseconds of work from which a second thread pays, even one that sleeps: waking it takes up to
+# 150,000 (benchmarks/bench_threads.py).
+PARALLEL_FROM = 400_000
 
 # A thread for fewer elements has nothing to do; _nearest.pyx deals out blocks of so many.
 THREAD_FROM = 1 << 16
 
+# Distinct values from which a fit takes so long.
+SOLVER_FROM = 1 << 13
+
 # OpenMP ends the process when the system refuses a thread.
 MAX_THREADS = 256
+
+# Where Linux shows control groups.
+CGROUPS = Path("/sys/fs/cgroup")
+PROCESS_CGROUPS = Path("/proc/self/cgroup")
 
 _chosen: int | None = None
 
@@ -32,17 +64,20 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """The most threads that a call with ``threads=None`` uses.
 
-    What `set_num_threads` set; else the smallest of ``OMP_NUM_THREADS``, the CPUs that this
-    process may run on (affinity) and its control group's CPU quota. Small arrays use one thread
-    whatever this says.
+    What `set_num_threads` set; else the smallest of ``OMP_NUM_THREADS``, what else limits OpenMP
+    in this thread (``threadpoolctl``), the CPUs that this process may run on (affinity) and its
+    control group's CPU quota at the first call. 1 in a forked process. Small arrays use one thread
+    whatever this says, and threads of other calls in flight count against a call's own.
 
     Returns
     -------
     int
     """
+    if is_forked():
+        return 1
     if _chosen is not None:
         return _chosen
-    limits = [_cpus(), _cgroup_quota(), _omp_num_threads()]
+    limits = [_cpus(), _cgroup_quota(), _omp_num_threads(), openmp_limit()]
     return max(1, min(limit for limit in limits if limit is not None))
 
 
@@ -59,13 +94,23 @@ def check_threads(threads: object) -> int:
     return n
 
 
-def team(threads: int | None, size: int) -> int:
-    """The number of threads for a call over `size` elements."""
+def team(threads: int | None, size: int, cost: float) -> Team:
+    """The threads for a call over `size` elements: ``with team(...) as n_threads``.
+
+    `cost`: about how many nanoseconds one thread takes for an element.
+    """
     if threads is not None:
         n = check_threads(threads)
     else:
-        n = 1 if size < PARALLEL_FROM else get_num_threads()
-    return max(1, min(n, size // THREAD_FROM, MAX_THREADS))
+        n = 1 if size * cost < PARALLEL_FROM else get_num_threads()
+    return Team(max(1, min(n, size // THREAD_FROM, MAX_THREADS)))
+
+
+def solver_team(threads: int | None, n: int) -> Team:
+    """The threads for a fit of n values: one for each of its two passes."""
+    if n < SOLVER_FROM:
+        return Team(1)
+    return Team(min(2, get_num_threads() if threads is None else check_threads(threads)))
 
 
 def _cpus() -> int:
@@ -80,33 +125,39 @@ def _omp_num_threads() -> int | None:
     return int(first) if first.isdecimal() and int(first) > 0 else None
 
 
+@functools.cache
 def _cgroup_quota() -> int | None:
-    """CPUs that the control group's quota allows, rounded up; None without a quota."""
+    """CPUs that the control groups' quotas allow, rounded up; None without a quota."""
     quotas = []
-    for group in _cgroup_folders():
-        try:
-            quota, period = (group / "cpu.max").read_text().split()
-        except (OSError, ValueError):
-            continue
-        if quota != "max":
-            quotas.append(math.ceil(int(quota) / int(period)))
-    try:  # version 1
-        cpu = Path("/sys/fs/cgroup/cpu")
-        quota_us = int((cpu / "cpu.cfs_quota_us").read_text())
-        if quota_us > 0:
-            quotas.append(math.ceil(quota_us / int((cpu / "cpu.cfs_period_us").read_text())))
-    except (OSError, ValueError):
-        pass
+    for group in _cgroups():
+        # ValueError: "max".
+        with suppress(OSError, ValueError):
+            quota, period = map(int, _read_quota(group))
+            if quota > 0:
+                quotas.append(math.ceil(quota / period))
     return min(quotas, default=None)
 
 
-def _cgroup_folders() -> list[Path]:
-    """This process's version 2 control group and those above it: each may set a quota."""
-    root = Path("/sys/fs/cgroup")
+def _read_quota(group: Path) -> list[str]:
+    """Quota and period of a group of version 2 or 1."""
+    if (group / "cpu.max").exists():
+        return (group / "cpu.max").read_text().split()
+    return [(group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
+
+
+def _cgroups() -> Iterator[Path]:
+    """This process's control groups and those above them: each may set a quota."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = PROCESS_CGROUPS.read_text().splitlines()
     except OSError:
-        return []
-    own = next((line[3:] for line in lines if line.startswith("0::")), "/")
-    group = root / own.lstrip("/")
-    return [group, *(parent for parent in group.parents if parent.is_relative_to(root))]
+        return
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            root = CGROUPS
+        elif "cpu" in controllers.split(","):
+            root = CGROUPS / "cpu"
+        else:
+            continue
+        group = root / path.lstrip("/")
+        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(root))

@@ -1,0 +1,61 @@
+#include "team.h"
+
+#ifdef _MSC_VER
+#include <intrin.h>
+#define LOAD(p) _InterlockedOr(p, 0)
+#define ADD(p, n) ((void)_InterlockedExchangeAdd(p, n))
+#define REPLACE(p, old, new) (_InterlockedCompareExchange(p, new, old) == (old))
+#else
+#define LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define ADD(p, n) ((void)__atomic_fetch_add(p, n, __ATOMIC_RELAXED))
+#define REPLACE(p, old, new) __sync_bool_compare_and_swap(p, old, new)
+#endif
+
+static volatile long in_flight;
+
+/* Written in a child before it has a second thread. */
+static int forked;
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+
+/* The parent's OpenMP threads are not in the child, but GNU's runtime would wait for them: whether
+ * the pool was ours or that of another library on the same runtime. */
+static void in_child(void)
+{
+    forked = 1;
+    in_flight = 0;
+}
+
+int ls_team_watch(void)
+{
+    return pthread_atfork(NULL, NULL, in_child);
+}
+#else
+int ls_team_watch(void)
+{
+    return 0;
+}
+#endif
+
+int ls_team_forked(void)
+{
+    return forked;
+}
+
+int ls_team_take(int threads)
+{
+    long before, given;
+    if (forked)
+        threads = 1;
+    do {
+        before = LOAD(&in_flight);
+        given = threads - before < 1 ? 1 : threads - before;
+    } while (!REPLACE(&in_flight, before, before + given));
+    return (int)given;
+}
+
+void ls_team_give_back(int threads)
+{
+    ADD(&in_flight, -(long)threads);
+}
