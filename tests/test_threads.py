@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -203,4 +204,7 @@ def test_the_number_of_threads_does_not_grow():
         list(pool.map(lambda _: book.labels(image, threads=2), range(10_000)))
         # A caller and a thread that OpenMP keeps for it.
         assert count() <= before + 16
-    assert count() <= before + 1
+    deadline = time.monotonic() + 30
+    while count() > before and time.monotonic() < deadline:  # they end a little later
+        time.sleep(0.01)
+    assert count() <= before
