@@ -20,7 +20,7 @@ KERNELS = sorted(str(path) for path in (PACKAGE / "kernels").glob("*.c"))
 TEAM = [path for path in KERNELS if "team" in path]
 KMEANS = [path for path in KERNELS if "kmeans1d" in path]
 NEAREST = [path for path in KERNELS if path not in TEAM + KMEANS]
-HEADERS = sorted(str(path) for path in (PACKAGE / "kernels").glob("*.h"))
+HEADERS = sorted(str(path) for path in PACKAGE.glob("*/*.h"))
 
 # Contraction into fused multiply-adds would break the error-free transformations of the fit.
 UNIX_FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra"]
@@ -102,7 +102,7 @@ def extension(name, *sources):
     return Extension(
         f"levelsnap.{name}",
         [str(PACKAGE / f"{name}.pyx"), *sources],
-        include_dirs=[str(PACKAGE / "kernels")],
+        include_dirs=[str(PACKAGE / "kernels"), str(PACKAGE / "include")],
         depends=HEADERS,
         libraries=[] if os.name == "nt" else ["m"],
     )
@@ -115,6 +115,7 @@ setup(
             extension("_nearest", *NEAREST),
             extension("_distinct", *NEAREST),
             extension("_kmeans1d", *KMEANS),
+            extension("cython_api"),
         ],
         compiler_directives={
             "language_level": 3,

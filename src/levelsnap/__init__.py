@@ -6,7 +6,7 @@ from .threads import get_num_threads, set_num_threads
 # isort: split
 from .choose import KChoice, choose_k
 from .codebook import Codebook, thresholds
-from .config import show_config
+from .config import get_include, show_config
 from .fit import fit, unique_quantize
 from .histogram import Histogram, distinct, histogram
 from .nearest import labels, labels_and_snap, snap
@@ -20,6 +20,7 @@ __all__ = [
     "choose_k",
     "distinct",
     "fit",
+    "get_include",
     "get_num_threads",
     "histogram",
     "labels",

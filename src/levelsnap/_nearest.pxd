@@ -89,3 +89,9 @@ cdef class Table:
     cdef ls_table table
     cdef Py_buffer views[6]
     cdef const void *hold(self, int i, buffer) except? NULL
+
+
+# For modules that do not link the kernels.
+cdef Py_ssize_t run_table(
+    const ls_table *table, const void *x, Py_ssize_t n, void *labels, void *values
+) noexcept nogil

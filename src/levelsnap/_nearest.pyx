@@ -237,3 +237,9 @@ cdef Py_ssize_t run_plain(
     return ls_nearest(
         table, x.buf, x.len // x.itemsize, NULL if snapped else r.buf, r.buf if snapped else NULL
     )
+
+
+cdef Py_ssize_t run_table(
+    const ls_table *table, const void *x, Py_ssize_t n, void *labels, void *values
+) noexcept nogil:
+    return ls_nearest(table, x, n, labels, values)

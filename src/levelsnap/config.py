@@ -1,5 +1,7 @@
 """What this build and this machine bring."""
 
+from pathlib import Path
+
 from ._team import OPENMP
 from .tables import ISA
 from .threads import get_num_threads
@@ -17,3 +19,11 @@ def show_config() -> None:
     print(f"instruction set: {ISA.name.lower()}")
     print(f"OpenMP: {OPENMP or 'none, built serial'}")
     print(f"threads: {get_num_threads()}")
+
+
+def get_include() -> str:
+    """The folder of ``levelsnap.h``, for extension modules that call levelsnap without Python.
+
+    See ``docs/embedding.md``.
+    """
+    return str(Path(__file__).parent / "include")
