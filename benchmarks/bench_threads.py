@@ -33,7 +33,13 @@ MANY_FROM, MANY_SHARE = 100_000, 0.9
 def cold_calls(size):
     """Pairs (name, call of threads)."""
     rng = np.random.default_rng(0)
-    for dtype, k in (("uint8", 8), ("uint16", 32), ("float32", 8), ("float32", 1000)):
+    for dtype, k in (
+        ("uint8", 8),
+        ("uint16", 32),
+        ("float32", 8),
+        ("float32", 1000),
+        ("float64", 32),
+    ):
         image = (rng.random(size) * 255).astype(dtype)
         codebook = ls.Codebook(np.linspace(1, 250, k))
         out = np.empty(size, codebook.labels(image[:1]).dtype)

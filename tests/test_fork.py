@@ -143,18 +143,21 @@ int others(void)
 USE_OTHER = """
 import ctypes, os, sys
 import numpy as np
-import levelsnap as ls
+if sys.argv[2] == "before":
+    import levelsnap as ls
 assert ctypes.CDLL(sys.argv[1]).others() == 2
 image = np.arange(1 << 18, dtype=np.float32)
 child = os.fork()
 if not child:
+    import levelsnap as ls
     labels = ls.labels(image, [0.0, 1000.0], threads=2)
     os._exit(0 if labels.sum() == (image > 500).sum() else 4)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_fork_after_another_extension_used_the_same_openmp(shared_library):
+@pytest.mark.parametrize("imported", ["before", "in the child"])
+def test_a_fork_after_another_extension_used_the_same_openmp(imported, shared_library):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    run = [sys.executable, "-c", USE_OTHER, shared_library(OTHER, "-fopenmp")]
+    run = [sys.executable, "-c", USE_OTHER, shared_library(OTHER, "-fopenmp"), imported]
     subprocess.run(run, env=environment, check=True, timeout=SECONDS)

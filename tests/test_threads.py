@@ -165,12 +165,13 @@ def test_eight_threads_that_share_a_codebook(n_threads):
 
 
 def test_threads_in_flight_count_against_a_call():
-    with Team(4) as first:
-        assert first == 4
-        with Team(4) as second, Team(8) as third:
-            assert (second, third) == (1, 3)
-        with Team(1) as alone:
-            assert alone == 1
+    n = cpus()
+    with Team(n + 3) as alone:
+        assert alone == n + 3
+        with Team(2) as second:
+            assert second == 1
+    with Team(1) as first, Team(n + 3) as rest, Team(2) as last:
+        assert (first, rest, last) == (1, max(1, n - 1), 1)
     with Team(2) as again:
         assert again == 2
 

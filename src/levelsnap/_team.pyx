@@ -13,15 +13,18 @@ cdef extern from *:
     int omp_get_max_threads()
 
 cdef extern from "team.h":
-    int ls_team_watch()
+    int ls_team_start(int cpus, bint forked)
     bint ls_team_forked()
     int ls_team_take(int threads)
     void ls_team_give_back(int threads)
 
 OPENMP = LS_OPENMP
 
-if ls_team_watch():
-    raise MemoryError("no memory for the handler that tells a forked process")
+
+def start(int cpus, bint forked):
+    """See ls_team_start."""
+    if ls_team_start(cpus, forked):
+        raise MemoryError("no memory for the handler that notices forks")
 
 
 def openmp_limit():

@@ -26,8 +26,29 @@ def _short_spin() -> Iterator[None]:
         del os.environ["GOMP_SPINCOUNT"]
 
 
+def _inherited_openmp() -> bool:
+    """Whether this process was forked from one that had GNU's OpenMP loaded, on Linux."""
+    try:
+        flags = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[6]
+        return bool(int(flags) & FORKED) and "libgomp" in Path("/proc/self/maps").read_text()
+    except (OSError, IndexError, ValueError):
+        return False
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# Of the flags in /proc/self/stat: forked, and no other program begun since (PF_FORKNOEXEC).
+FORKED = 0x40
+
+_forked = _inherited_openmp()
 with _short_spin():
-    from ._team import Team, is_forked, openmp_limit
+    from ._team import Team, is_forked, openmp_limit, start
+
+start(_cpus(), _forked)
 
 # Nanoseconds of work from which a second thread pays, even one that sleeps: waking it takes up to
 # 150,000 (benchmarks/bench_threads.py).
@@ -67,7 +88,7 @@ def get_num_threads() -> int:
     What `set_num_threads` set; else the smallest of ``OMP_NUM_THREADS``, what else limits OpenMP
     in this thread (``threadpoolctl``), the CPUs that this process may run on (affinity) and its
     control group's CPU quota at the first call. 1 in a forked process. Small arrays use one thread
-    whatever this says, and threads of other calls in flight count against a call's own.
+    whatever this says, and calls beside others get what those leave of the CPUs.
 
     Returns
     -------
@@ -111,12 +132,6 @@ def solver_team(threads: int | None, n: int) -> Team:
     if n < SOLVER_FROM:
         return Team(1)
     return Team(min(2, get_num_threads() if threads is None else check_threads(threads)))
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _omp_num_threads() -> int | None:

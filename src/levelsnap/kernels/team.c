@@ -13,8 +13,8 @@
 
 static volatile long in_flight;
 
-/* Written in a child before it has a second thread. */
-static int forked;
+/* Written before there is a second thread, at import and in a child. */
+static int cpus = 1, forked;
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -27,16 +27,17 @@ static void in_child(void)
     in_flight = 0;
 }
 
-int ls_team_watch(void)
-{
-    return pthread_atfork(NULL, NULL, in_child);
-}
+#define WATCH_FORKS() pthread_atfork(NULL, NULL, in_child)
 #else
-int ls_team_watch(void)
-{
-    return 0;
-}
+#define WATCH_FORKS() 0
 #endif
+
+int ls_team_start(int n, int was_forked)
+{
+    cpus = n;
+    forked = was_forked;
+    return WATCH_FORKS();
+}
 
 int ls_team_forked(void)
 {
@@ -50,7 +51,8 @@ int ls_team_take(int threads)
         threads = 1;
     do {
         before = LOAD(&in_flight);
-        given = threads - before < 1 ? 1 : threads - before;
+        given = before && cpus - before < threads ? cpus - before : threads;
+        given = given < 1 ? 1 : given;
     } while (!REPLACE(&in_flight, before, before + given));
     return (int)given;
 }
