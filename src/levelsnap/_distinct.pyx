@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from levelsnap._nearest cimport (
-    LS_IMAGE, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type, ls_visit,
+    LS_IMAGE, LS_MASK, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type, ls_visit,
     ls_visitor
 )
 
@@ -87,14 +87,15 @@ cdef enum:
 
 
 cdef class Image:
-    """The elements of an image that `where` does not skip, in a planned order.
+    """The elements of an image that are not skipped, in a planned order.
 
     Parameters
     ----------
     image : array, any layout
     swapped : bool
         Whether it is not in this machine's byte order.
-    where : boolean array of the image's shape or None
+    where, mask : boolean arrays of the image's shape or None
+        Elements that are False in `where` or True in `mask` are skipped.
     """
 
     cdef ls_job job
@@ -102,11 +103,12 @@ cdef class Image:
     cdef readonly Py_ssize_t size
     cdef readonly int itemsize
 
-    def __cinit__(self, image, bint swapped, where):
+    def __cinit__(self, image, bint swapped, where, mask=None):
         memset(&self.job, 0, sizeof(self.job))
         self.operands = Operands()
         self.operands.add(&self.job, LS_IMAGE, image, swapped)
         self.operands.add(&self.job, LS_WHERE, where, False)
+        self.operands.add(&self.job, LS_MASK, mask, False)
         ls_plan(&self.job)
         self.size = self.job.size
         self.itemsize = self.job.operand[<int>LS_IMAGE].size
@@ -151,7 +153,7 @@ cdef int copy_run(void *state, const void *x, Py_ssize_t n) noexcept nogil:
 
 
 def sample(Image image not None, const int64_t[::1] positions not None):
-    """The bits of the elements at some positions, without those that `where` skips."""
+    """The bits of the elements at some positions, without those that are skipped."""
     bits = np.empty(len(positions), f"u{image.itemsize}")
     cdef const uint8_t[::1] memory = bits.view(np.uint8)
     cdef copier state

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .codebook import Codebook
 from .histogram import Histogram, check_weights, distinct, histogram
 from .kmeans1d import Grid, cell_edges, group_means, lloyd_cuts, optimal_cuts
-from .nearest import NDITER_BLOCK, examine
+from .nearest import blocks, examine
 from .points import Problem, solver_threads
 from .prices import Progress
 from .threads import check_threads
@@ -288,16 +288,10 @@ def _count(
     test: Callable[[NDArray[Any]], NDArray[np.bool_]], image: ArrayLike, where: ArrayLike
 ) -> int:
     """How many of the elements asked for pass a test of floats, without a copy of the image."""
-    array, asked, _ = examine(image, where)
+    array, where, mask, _ = examine(image, where)
     if array.dtype.kind != "f":
         return 0
-    operands = [array] if asked is None else [array, asked]
-    flags = ["external_loop", "buffered", "zerosize_ok"]
-    number = 0
-    for block in np.nditer(operands, flags, buffersize=NDITER_BLOCK):
-        found = test(block) if asked is None else test(block[0]) & block[1]
-        number += int(np.count_nonzero(found))
-    return number
+    return sum(int(np.count_nonzero(test(x) & asked)) for x, asked in blocks(array, where, mask))
 
 
 def _check_k(k: int, n: int, what: str) -> None:

@@ -155,8 +155,9 @@ def histogram(
     at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
     the image's elements bucket by bucket.
     """
-    array, asked, _ = examine(image, where)
-    values, counts = find_values(array, asked, team(threads, array.size), counted=True)
+    array, where, mask, _ = examine(image, where)
+    threads = team(threads, array.size)
+    values, counts = find_values(array, where, threads, counted=True, mask=mask)
     return Histogram._trusted(values, counts)
 
 
@@ -186,8 +187,9 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     -----
     Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
     """
-    array, asked, _ = examine(image, where)
-    return find_values(array, asked, team(threads, array.size), counted=False)[0]
+    array, where, mask, _ = examine(image, where)
+    threads = team(threads, array.size)
+    return find_values(array, where, threads, counted=False, mask=mask)[0]
 
 
 def as_histogram(data: Histogram | ArrayLike) -> Histogram:
