@@ -12,8 +12,8 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from levelsnap._nearest cimport (
-    LS_IMAGE, LS_MASK, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type, ls_visit,
-    ls_visitor
+    LS_IMAGE, LS_MASK, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type,
+    ls_visit, ls_visitor
 )
 
 cdef extern from "distinct.h" nogil:
@@ -82,8 +82,8 @@ PAGE_BITS = LS_PAGE_BITS
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
 cdef enum:
-    CHUNK = 1 << 25
-    BUCKETS = 1 << 10
+    CHUNK = 1 << 22
+    BUCKETS = 1 << 7
 
 
 cdef class Image:
@@ -456,16 +456,24 @@ cdef class Deal:
         uint64_t[::1] counts not None,
     ):
         """Do what `unique` would have, and put a bucket's counts at its place in `counts`."""
-        cdef Py_ssize_t n = starts.shape[0] - 1, i
+        cdef Py_ssize_t n = starts.shape[0] - 1, first, last, i
         cdef uint8_t[::1] memory = keys.view(np.uint8)
         cdef int threads = self.threads
         if counts.shape[0] == 0:
             return
-        for i in prange(
-            n, nogil=True, num_threads=threads, use_threads_if=threads > 1, schedule="dynamic"
-        ):
-            if starts[i] < starts[i + 1]:
-                ls_unique(
-                    &self.order, <char *>&memory[0] + starts[i] * self.order.size,
-                    starts[i + 1] - starts[i], &counts[places[i]],
-                )
+        with nogil:
+            first = 0
+            while first < n:
+                last = min(n, first + BUCKETS * threads)
+                for i in prange(
+                    first, last, num_threads=threads, use_threads_if=threads > 1,
+                    schedule="dynamic",
+                ):
+                    if starts[i] < starts[i + 1]:
+                        ls_unique(
+                            &self.order, <char *>&memory[0] + starts[i] * self.order.size,
+                            starts[i + 1] - starts[i], &counts[places[i]],
+                        )
+                first = last
+                with gil:
+                    PyErr_CheckSignals()
