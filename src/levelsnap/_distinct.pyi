@@ -15,7 +15,11 @@ class Image:
     @property
     def itemsize(self) -> int: ...
     def __new__(
-        cls, image: np.ndarray[Any, Any], swapped: bool, where: np.ndarray[Any, Any] | None
+        cls,
+        image: np.ndarray[Any, Any],
+        swapped: bool,
+        where: np.ndarray[Any, Any] | None,
+        mask: np.ndarray[Any, Any] | None = None,
     ) -> Self: ...
 
 def sample(image: Image, positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]: ...

@@ -12,8 +12,8 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from levelsnap._nearest cimport (
-    LS_IMAGE, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type, ls_visit,
-    ls_visitor
+    LS_IMAGE, LS_MASK, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type,
+    ls_visit, ls_visitor
 )
 
 cdef extern from "distinct.h" nogil:
@@ -82,19 +82,20 @@ PAGE_BITS = LS_PAGE_BITS
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
 cdef enum:
-    CHUNK = 1 << 25
-    BUCKETS = 1 << 10
+    CHUNK = 1 << 22
+    BUCKETS = 1 << 7
 
 
 cdef class Image:
-    """The elements of an image that `where` does not skip, in a planned order.
+    """The elements of an image that are not skipped, in a planned order.
 
     Parameters
     ----------
     image : array, any layout
     swapped : bool
         Whether it is not in this machine's byte order.
-    where : boolean array of the image's shape or None
+    where, mask : boolean arrays of the image's shape or None
+        Elements that are False in `where` or True in `mask` are skipped.
     """
 
     cdef ls_job job
@@ -102,11 +103,12 @@ cdef class Image:
     cdef readonly Py_ssize_t size
     cdef readonly int itemsize
 
-    def __cinit__(self, image, bint swapped, where):
+    def __cinit__(self, image, bint swapped, where, mask=None):
         memset(&self.job, 0, sizeof(self.job))
         self.operands = Operands()
         self.operands.add(&self.job, LS_IMAGE, image, swapped)
         self.operands.add(&self.job, LS_WHERE, where, False)
+        self.operands.add(&self.job, LS_MASK, mask, False)
         ls_plan(&self.job)
         self.size = self.job.size
         self.itemsize = self.job.operand[<int>LS_IMAGE].size
@@ -153,7 +155,7 @@ cdef int copy_run(void *state, const void *x, Py_ssize_t n) noexcept nogil:
 
 
 def sample(Image image not None, const int64_t[::1] positions not None):
-    """The bits of the elements at some positions, without those that `where` skips."""
+    """The bits of the elements at some positions, without those that are skipped."""
     bits = np.empty(len(positions), f"u{image.itemsize}")
     cdef const uint8_t[::1] memory = bits.view(np.uint8)
     cdef copier state
@@ -470,18 +472,28 @@ cdef class Deal:
         uint64_t[::1] counts not None,
     ):
         """Do what `unique` would have, and put a bucket's counts at its place in `counts`."""
-        cdef Py_ssize_t n = starts.shape[0] - 1, i
+        cdef Py_ssize_t n = starts.shape[0] - 1, first, last, i
         cdef uint8_t[::1] memory = keys.view(np.uint8)
         cdef int threads = self.threads
         if counts.shape[0] == 0:
             return
         with nogil:
-            if threads == 1:
-                for i in range(n):
-                    self.count_one(&memory[0], starts[i], starts[i + 1], &counts[0] + places[i])
-            else:
-                for i in prange(n, num_threads=threads, schedule="dynamic"):
-                    self.count_one(&memory[0], starts[i], starts[i + 1], &counts[0] + places[i])
+            first = 0
+            while first < n:
+                last = min(n, first + BUCKETS * threads)
+                if threads == 1:
+                    for i in range(first, last):
+                        self.count_one(
+                            &memory[0], starts[i], starts[i + 1], &counts[0] + places[i]
+                        )
+                else:
+                    for i in prange(first, last, num_threads=threads, schedule="dynamic"):
+                        self.count_one(
+                            &memory[0], starts[i], starts[i + 1], &counts[0] + places[i]
+                        )
+                first = last
+                with gil:
+                    PyErr_CheckSignals()
 
     cdef void count_one(
         self, uint8_t *keys, Py_ssize_t start, Py_ssize_t stop, uint64_t *counts

@@ -60,7 +60,7 @@ cdef extern from "blocks.h" nogil:
         Py_ssize_t strides[LS_MAX_NDIM]
 
     ctypedef enum ls_role:
-        LS_IMAGE, LS_WHERE, LS_LABELS, LS_VALUES, LS_OPERANDS
+        LS_IMAGE, LS_WHERE, LS_MASK, LS_LABELS, LS_VALUES, LS_OPERANDS
 
     ctypedef struct ls_job:
         int ndim

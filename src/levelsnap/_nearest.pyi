@@ -44,6 +44,7 @@ def nearest(
     keep: bool,
     stream: bool,
     threads: int,
+    mask: np.ndarray[Any, Any] | None = None,
 ) -> int: ...
 def nearest_plain(
     table: Table, image: np.ndarray[Any, Any], result: np.ndarray[Any, Any], snapped: bool

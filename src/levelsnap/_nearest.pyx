@@ -142,12 +142,13 @@ cdef class Table:
 def nearest(
     Table table not None, image, bint image_swapped, where,
     labels, bint labels_swapped, values, bint values_swapped,
-    uint64_t nan_label, bint keep, bint stream, int threads,
+    uint64_t nan_label, bint keep, bint stream, int threads, mask=None,
 ):
     """Label and snap an image into arrays of its shape; returns the number of NaN met.
 
-    Every array is given as NumPy holds it: any strides, and swapped or not. `where` is a boolean
-    array or None; `labels` and `values` are arrays or None (both None: only NaN are counted).
+    Every array is given as NumPy holds it: any strides, and swapped or not. `where` and
+    `mask` are boolean arrays or None: elements that are False there, or True here, are skipped.
+    `labels` and `values` are arrays or None (both None: only NaN are counted).
     `stream`: the results are not read soon, and may be written past the caches.
     """
     cdef ls_job job                                         # OUT of the buffers, IN for the kernel
@@ -160,6 +161,7 @@ def nearest(
     job.keep = keep
     operands.add(&job, LS_IMAGE, image, image_swapped)
     operands.add(&job, LS_WHERE, where, False)
+    operands.add(&job, LS_MASK, mask, False)
     operands.add(&job, LS_LABELS, labels, labels_swapped)
     operands.add(&job, LS_VALUES, values, values_swapped)
     ls_plan(&job)

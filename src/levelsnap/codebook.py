@@ -169,26 +169,16 @@ class Codebook:
         """
         dtype = np.dtype(dtype)
         check_dtype(dtype, "the result")
-        array, where, masked = _nearest.examine(labels, True)
+        array, where, mask, masked = _nearest.examine(labels, True)
         if array.dtype.kind not in "iu":
             raise TypeError(f"labels have dtype {array.dtype}; accepted are integer dtypes")
         values = cast(self._centers, dtype)
         result = np.zeros_like(array, dtype=dtype, order="K", subok=False)
-        skip_all = np.ones((), bool) if where is None else where
-        blocks = np.nditer(
-            [array, result, np.broadcast_to(skip_all, array.shape)],
-            ["external_loop", "buffered", "zerosize_ok"],
-            [["readonly"], ["writeonly"], ["readonly"]],
-            buffersize=_nearest.NDITER_BLOCK,
-        )
-        with blocks:
-            for some, snapped, asked in blocks:
-                outside = asked & ((some < 0) | (some >= self.k))
-                if outside.any():
-                    raise ValueError(
-                        f"labels hold {some[outside][0]}; accepted are 0 to {self.k - 1}"
-                    )
-                snapped[...] = values[np.where(asked, some, 0).astype(np.intp)]
+        for some, asked, snapped in _nearest.blocks(array, where, mask, result):
+            outside = asked & ((some < 0) | (some >= self.k))
+            if outside.any():
+                raise ValueError(f"labels hold {some[outside][0]}; accepted are 0 to {self.k - 1}")
+            snapped[...] = values[np.where(asked, some, 0).astype(np.intp)]
         return _nearest.wrap(result, labels, masked)
 
     def inertia(self, histogram: Histogram | ArrayLike, weights: str = "distinct") -> float:

@@ -1,6 +1,7 @@
 """Histogram: distinct values and how often each occurs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,9 @@ from .dtypes import check_dtype, native
 from .nearest import examine
 from .threads import team
 from .values import find_values, fold_zero, value_cost
+
+# Values that are merged at a time, between two looks for Ctrl-C.
+MERGED = 1 << 22
 
 
 class Histogram:
@@ -90,12 +94,17 @@ class Histogram:
         if not histograms:
             raise ValueError("merge takes at least one histogram, given none")
         dtype = np.result_type(*(h.values.dtype for h in histograms))
-        values = np.concatenate([_exactly(h.values, dtype) for h in histograms])
-        counts = np.concatenate([h.counts for h in histograms], dtype=_counts_dtype(histograms))
-        order = np.argsort(values, kind="stable")
-        values, counts = values[order], counts[order]
-        starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
-        return Histogram._trusted(values[starts], _sums(counts, starts))
+        counts_dtype = _counts_dtype(histograms)
+        values = [_exactly(h.values, dtype) for h in histograms]
+        merged = [
+            _merge(
+                [v[piece] for v, piece in zip(values, pieces, strict=True)],
+                [h.counts[piece] for h, piece in zip(histograms, pieces, strict=True)],
+                counts_dtype,
+            )
+            for pieces in _pieces(values, MERGED)
+        ]
+        return Histogram._trusted(*map(np.concatenate, zip(*merged, strict=True)))
 
     def update(self, image: ArrayLike, *, where: ArrayLike = True) -> "Histogram":
         """A new histogram that counts `image` too; this one stays as it is."""
@@ -155,9 +164,9 @@ def histogram(
     at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
     the image's elements bucket by bucket.
     """
-    array, asked, _ = examine(image, where)
+    array, asked, mask, _ = examine(image, where)
     with team(threads, array.size, value_cost(array.dtype, counted=True)) as n_threads:
-        values, counts = find_values(array, asked, n_threads, counted=True)
+        values, counts = find_values(array, asked, n_threads, counted=True, mask=mask)
     return Histogram._trusted(values, counts)
 
 
@@ -187,9 +196,9 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     -----
     Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
     """
-    array, asked, _ = examine(image, where)
+    array, asked, mask, _ = examine(image, where)
     with team(threads, array.size, value_cost(array.dtype, counted=False)) as n_threads:
-        return find_values(array, asked, n_threads, counted=False)[0]
+        return find_values(array, asked, n_threads, counted=False, mask=mask)[0]
 
 
 def as_histogram(data: Histogram | ArrayLike) -> Histogram:
@@ -234,9 +243,29 @@ def _counts_dtype(histograms: tuple[Histogram, ...]) -> np.dtype:
     return np.dtype(np.float64 if weighted else np.uint64)
 
 
+def _pieces(values: list[NDArray], size: int) -> Iterator[tuple[slice, ...]]:
+    """Slices of ascending arrays that hold one range of values, about `size` at most in all."""
+    step = max(size // len(values), 1)
+    pivots = np.sort(np.concatenate([v[step::step] for v in values]))
+    cuts = [[0, *np.searchsorted(v, pivots).tolist(), len(v)] for v in values]
+    for ends in pairwise(zip(*cuts, strict=True)):
+        yield tuple(map(slice, *ends))
+
+
+def _merge(
+    values: list[NDArray], counts: list[NDArray], counts_dtype: np.dtype
+) -> tuple[NDArray, NDArray]:
+    """Ascending arrays as one, and the sums of their counts."""
+    together, numbers = np.concatenate(values), np.concatenate(counts, dtype=counts_dtype)
+    order = np.argsort(together, kind="stable")
+    together, numbers = together[order], numbers[order]
+    starts = np.flatnonzero(np.append(True, together[1:] != together[:-1])[: len(together)])
+    return together[starts], _sums(numbers, starts)
+
+
 def _exactly(values: NDArray, dtype: np.dtype) -> NDArray:
     """Values in another dtype that holds each of them, else ValueError."""
-    converted = values.astype(dtype)
+    converted = values.astype(dtype, copy=False)
     if dtype.kind == "f" and values.dtype.kind in "iu" and values.dtype.itemsize == 8:
         large = np.abs(converted) >= 2.0**53
         for value in values[large]:

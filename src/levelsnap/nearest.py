@@ -1,6 +1,7 @@
 """labels, snap, labels_and_snap: check, allocate, call the kernel."""
 
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ STREAM_FROM = 1 << 22
 
 # Images so small that one thread takes them whole.
 PLAIN_BELOW = 2 * THREAD_FROM
+
+# Which elements are asked for, or which are skipped.
+Flags = NDArray[np.bool_] | None
 
 # Effort spent on finding out whether two overlapping arrays share an element.
 _OVERLAP_WORK = 1 << 16
@@ -75,6 +79,12 @@ def labels(
         be partly written then.
     TypeError
         A dtype that is not accepted.
+
+    Notes
+    -----
+    With `out`, a call takes less than 2 MB of memory a thread, whatever the layout, dtype, mask or
+    `where`, beside the tables of a new codebook (up to about 100 bytes a level, kept with it) and
+    the mask of a masked `out` that had none. A copy is made of what `out` overlaps partly only.
     """
     codebook = _codebook.as_codebook(centers)
     if dtype is None and where is True and type(nan) is str and nan == "raise":
@@ -129,6 +139,8 @@ def snap(
     -----
     Snapping twice equals snapping once for integer dtypes and for levels that the dtype holds
     exactly. A level that is rounded to float32 may lie nearer to its neighbour.
+
+    Memory is that of `labels`.
     """
     codebook = _codebook.as_codebook(centers)
     if dtype is None and where is True and type(nan) is str and nan == "propagate":
@@ -171,6 +183,10 @@ def labels_and_snap(
     ------
     ValueError, TypeError
         As for `labels` and `snap`.
+
+    Notes
+    -----
+    Memory is that of `labels`.
     """
     codebook = _codebook.as_codebook(centers)
     label_out, value_out = _pair(out, "out")
@@ -215,12 +231,16 @@ class _Call:
     def __init__(self, codebook: "_codebook.Codebook", image: Any, where: Any) -> None:
         self.codebook = codebook
         self.given = image
-        self.image, self.where, self.masked = examine(image, where)
+        self.image, self.where, self.mask, self.masked = examine(image, where)
         self.labels: NDArray | None = None
         self.values: NDArray | None = None
         self.label_out: NDArray | None = None
         self.value_out: NDArray | None = None
         self.convert_skipped = False
+
+    @property
+    def _skips(self) -> bool:
+        return self.where is not None or self.mask is not None
 
     def take_labels(self, out: Any, dtype: Any) -> None:
         highest = self.codebook.k - 1
@@ -231,7 +251,7 @@ class _Call:
             return
         chosen = self.codebook._label_dtype if dtype is None else np.dtype(dtype)
         _check_label_dtype(chosen, highest)
-        make = np.empty_like if self.where is None else np.zeros_like
+        make = np.zeros_like if self._skips else np.empty_like
         self.labels = make(self.image, dtype=chosen, order="K", subok=False)
 
     def take_values(self, out: Any, dtype: Any) -> None:
@@ -243,7 +263,7 @@ class _Call:
         chosen = self.image.dtype if dtype is None else np.dtype(dtype)
         check_dtype(chosen, "the result")
         self.values = np.empty_like(self.image, dtype=chosen, order="K", subok=False)
-        self.convert_skipped = self.where is not None
+        self.convert_skipped = self._skips
 
     def run(self, nan_label: int | None, remedy: str, threads: int | None) -> None:
         """Call the kernel; `nan_label` None: NaN is refused."""
@@ -277,13 +297,14 @@ class _Call:
                     keep,
                     image.size >= STREAM_FROM and not in_place,
                     n_threads,
+                    self.mask,
                 )
 
         if refuse_nan and in_place and kernel(None, None, False):
             self._raise_nan(nan_label is None, remedy)
         keep = self.convert_skipped and native(values.dtype) == native(image.dtype)
         if self.convert_skipped and not keep:
-            _cast_skipped(image, self.where, values)
+            _cast_skipped(image, self.where, self.mask, values)
         if kernel(labels, values, keep) and refuse_nan:
             self._raise_nan(nan_label is None, remedy)
         self._remember(table)
@@ -294,7 +315,7 @@ class _Call:
         result = self.values if snapped else self.labels
         if (
             image.size < PLAIN_BELOW
-            and self.where is None
+            and not self._skips
             and (self.labels is None or self.values is None)
             and image.dtype.isnative
             and result.dtype.isnative
@@ -313,23 +334,28 @@ class _Call:
         if out is None:
             return wrap(array, self.given, self.masked)
         if self.masked and isinstance(out, np.ma.MaskedArray):
-            out.mask = np.ma.getmaskarray(self.given)
+            out.mask = np.ma.getmask(self.given)
         return out
 
     def _separate(self) -> bool:
-        """Copy the image if an out overlaps it harmfully; tells whether one lies exactly on it.
+        """Copy what an out overlaps harmfully; tells whether one lies exactly on what is read.
 
-        Values that lie exactly on the image's elements are harmless: a kernel reads each element
-        before it writes it, and NaN stays NaN. Labels are so only where nothing is read after
-        them: the values, or a NaN that is still to get its label.
+        A kernel reads what is skipped, and each element, before it writes there: flags and values
+        that lie exactly under their results are harmless, and NaN stays NaN. Labels are so only
+        where nothing is read after them: the values, or a NaN that is still to get its label.
         """
         outs = [out for out in (self.label_out, self.value_out) if out is not None]
         if len(outs) == 2 and _share_memory(*outs):
             raise ValueError("the two arrays given as out overlap each other")
         given, in_place = self.image, False
         for out in outs:
-            if self.where is not None and np.may_share_memory(out, self.where):
-                self.where = self.where.copy()
+            for name in ("where", "mask"):
+                flags = getattr(self, name)
+                if flags is not None and _share_memory(out, flags):
+                    if _same_elements(out, flags):
+                        in_place = True
+                    else:
+                        setattr(self, name, flags.copy())
             over_image = _same_elements(out, given)
             in_place |= over_image
             harmless = out is self.value_out or (self.values is None and given.dtype.kind != "f")
@@ -338,7 +364,7 @@ class _Call:
         return in_place
 
     def _raise_nan(self, by_option: bool, remedy: str) -> None:
-        count, first = _find_nan(self.image, self.where)
+        count, first = _find_nan(self.image, self.where, self.mask)
         if by_option:
             reason = f"pass {remedy} to accept NaN"
         else:
@@ -349,11 +375,10 @@ class _Call:
         )
 
 
-def examine(image: Any, where: Any) -> tuple[NDArray, NDArray[np.bool_] | None, bool]:
-    """The image as an array of an accepted dtype, the elements asked for, and if it is masked.
+def examine(image: Any, where: Any) -> tuple[NDArray, Flags, Flags, bool]:
+    """The image as an array of an accepted dtype, where, its mask, and if it is a masked array.
 
-    ``where`` becomes None for all elements, else a boolean array of the image's shape without
-    the masked elements.
+    ``where`` and the mask become boolean arrays of the image's shape, or None if they skip nothing.
     """
     if image is np.ma.masked:  # its attributes cannot be set, nor copied to a result
         image = np.ma.MaskedArray(0.0, mask=True)
@@ -361,12 +386,25 @@ def examine(image: Any, where: Any) -> tuple[NDArray, NDArray[np.bool_] | None, 
     array = np.asarray(image)
     check_dtype(array.dtype, "image")
     asked = None if where is True else _check_where(where, array.shape)
-    if masked and np.ma.getmask(image) is not np.ma.nomask:
-        unmasked = ~np.ma.getmaskarray(image)
-        if asked is not None:
-            unmasked &= asked
-        asked = unmasked
-    return array, asked, masked
+    mask = np.ma.getmask(image)
+    return array, asked, None if mask is np.ma.nomask else mask, masked
+
+
+def blocks(
+    image: NDArray, where: Flags, mask: Flags, *results: NDArray, order: Any = "K"
+) -> Iterator[tuple[NDArray, ...]]:
+    """Short runs of an image, each with which of its elements are asked for, and of results."""
+    skipping = [np.True_ if where is None else where, np.False_ if mask is None else mask]
+    runs = np.nditer(
+        [image, *skipping, *results],
+        ["external_loop", "buffered", "zerosize_ok"],
+        [["readonly"]] * 3 + [["readwrite"]] * len(results),
+        order=order,
+        buffersize=NDITER_BLOCK,
+    )
+    with runs:
+        for x, asked, masked, *others in runs:
+            yield x, asked & ~masked, *others
 
 
 def wrap(result: NDArray, given: Any, masked: bool) -> Any:
@@ -489,32 +527,16 @@ def _overlaps_itself(array: NDArray) -> bool:
     return False
 
 
-def _cast_skipped(image: NDArray, where: NDArray[np.bool_], values: NDArray) -> None:
+def _cast_skipped(image: NDArray, where: Flags, mask: Flags, values: NDArray) -> None:
     """Give the skipped elements of a new result the image's values, in another dtype."""
-    blocks = np.nditer(
-        [image, where, values],
-        ["external_loop", "buffered", "zerosize_ok"],
-        [["readonly"], ["readonly"], ["readwrite"]],
-        buffersize=NDITER_BLOCK,
-    )
-    with blocks:
-        for x, asked, v in blocks:
-            skipped = ~asked
-            v[skipped] = cast(x[skipped], native(values.dtype))
+    for x, asked, v in blocks(image, where, mask, values):
+        v[~asked] = cast(x[~asked], native(values.dtype))
 
 
-def _find_nan(image: NDArray, where: NDArray[np.bool_] | None) -> tuple[int, tuple[int, ...]]:
+def _find_nan(image: NDArray, where: Flags, mask: Flags) -> tuple[int, tuple[int, ...]]:
     """How many NaN there are, and the index of the first in C order."""
-    everywhere = np.broadcast_to(np.True_, image.shape) if where is None else where
-    blocks = np.nditer(
-        [image, everywhere],
-        ["external_loop", "buffered"],
-        [["readonly"], ["readonly"]],
-        order="C",
-        buffersize=NDITER_BLOCK,
-    )
     count, first, start = 0, 0, 0
-    for x, asked in blocks:
+    for x, asked in blocks(image, where, mask, order="C"):
         nans = np.flatnonzero(np.isnan(x) & asked)
         if len(nans) and not count:
             first = start + nans[0]

@@ -63,11 +63,16 @@ class Problem:
 
         self.deviation = np.empty(n if edges is None else len(edges) - 1)
         self.sums = np.empty((6, len(self.deviation) + 1))
+        self._given_up = False
         if threads > 1:
             from concurrent.futures import ThreadPoolExecutor  # 4 ms of the package's import
 
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(self._fill, (True, False)))
+                try:
+                    list(pool.map(self._fill, (True, False)))
+                except BaseException:  # such as KeyboardInterrupt, which threads do not see
+                    self._given_up = True
+                    raise
         else:
             self._fill(upward=True)
             self._fill(upward=False)
@@ -96,7 +101,7 @@ class Problem:
         n, edges = len(self.values), self.edges
         start = n // 2
         state = np.zeros(6)
-        while start != (n if upward else 0):
+        while start != (n if upward else 0) and not self._given_up:
             stop = min(start + CHUNK, n) if upward else max(start - CHUNK, 0)
             first, last = min(start, stop), max(start, stop)
             high, low = self._deviations(first, last)

@@ -82,23 +82,25 @@ THREAD_ROOM = 1_400_000
 
 def find_values(
     array: NDArray,
-    asked: NDArray[np.bool_] | None,
+    where: NDArray[np.bool_] | None,
     threads: int,
     counted: bool,
     plan: Plan | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray, NDArray[np.uint64] | None]:
     """Ascending distinct values in native byte order, and their counts if they are asked for.
 
-    NaN is skipped, -0.0 counts as 0.0. `plan` forces a way.
+    Elements that are NaN, False in `where` or True in `mask` are skipped; -0.0 counts as 0.0.
+    `plan` forces a way.
     """
-    image = Image(array, is_swapped(array.dtype), asked)
+    image = Image(array, is_swapped(array.dtype), where, mask)
     dtype = native(array.dtype)
     if dtype.itemsize <= 2:
         return _by_patterns(image, dtype, threads, counted)
     if plan is None:
         plan = _choose(image, dtype, threads, counted)
     if plan.way is Way.SORT:
-        return _by_sorting(array, asked, counted)
+        return _by_sorting(array, where, mask, counted)
     found = None
     if plan.way is Way.BITMAP:
         found = _by_bitmap(image, dtype, threads, counted, plan)
@@ -181,9 +183,14 @@ def _parts(image: Image, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _by_sorting(
-    array: NDArray, asked: NDArray[np.bool_] | None, counted: bool
+    array: NDArray,
+    where: NDArray[np.bool_] | None,
+    mask: NDArray[np.bool_] | None,
+    counted: bool,
 ) -> tuple[NDArray, NDArray[np.uint64] | None]:
-    data = array if asked is None else array[asked]
+    if mask is not None:
+        where = ~mask if where is None else where & ~mask
+    data = array if where is None else array[where]
     if data.dtype.kind == "f":
         nan = np.isnan(data)
         if nan.any():

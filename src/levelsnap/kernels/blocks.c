@@ -40,7 +40,7 @@ static void drop_axis(ls_job *job, int axis)
 /* Whether axis a must lie outside axis b: the first operand that tells them apart decides. */
 static int is_outer(const ls_job *job, int a, int b)
 {
-    static const ls_role precedence[] = {LS_VALUES, LS_LABELS, LS_IMAGE, LS_WHERE};
+    static const ls_role precedence[] = {LS_VALUES, LS_LABELS, LS_IMAGE, LS_WHERE, LS_MASK};
     for (int k = 0; k < LS_OPERANDS; k++) {
         const ls_operand *operand = &job->operand[precedence[k]];
         ptrdiff_t s = operand->strides[a], t = operand->strides[b];
@@ -84,6 +84,11 @@ static int in_place(const ls_operand *operand)
     return !operand->data || operand->direct;
 }
 
+static int skips_some(const ls_job *job)
+{
+    return job->operand[LS_WHERE].data || job->operand[LS_MASK].data;
+}
+
 void ls_plan(ls_job *job)
 {
     job->size = 1;
@@ -114,7 +119,7 @@ void ls_plan(ls_job *job)
     /* What a kernel leaves in a scratch is read at once, and so are labels by which values are
      * looked up. */
     const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
-    job->table.stream = job->table.stream && rows_are_long(job) && !job->operand[LS_WHERE].data
+    job->table.stream = job->table.stream && rows_are_long(job) && !skips_some(job)
                      && in_place(labels) && in_place(values)
                      && (!values->data || job->table.fused);
 }
@@ -252,7 +257,24 @@ static ptrdiff_t count_true(const uint8_t *where, ptrdiff_t n)
     return count;
 }
 
-/* A run of at most BLOCK elements of which `where` skips some. */
+/* Marks those of a run of at most BLOCK elements that are not skipped; returns how many. */
+static ptrdiff_t gather_asked(const cursor *at, ptrdiff_t n, uint8_t *asked)
+{
+    const ls_operand *where = &at->job->operand[LS_WHERE], *mask = &at->job->operand[LS_MASK];
+    uint8_t masked[BLOCK];
+    if (where->data)
+        gather(at, where, n, asked);
+    else
+        memset(asked, 1, (size_t)n);
+    if (mask->data) {
+        gather(at, mask, n, masked);
+        for (ptrdiff_t i = 0; i < n; i++)
+            asked[i] = (asked[i] != 0) & (masked[i] == 0);
+    }
+    return count_true(asked, n);
+}
+
+/* A run of at most BLOCK elements of which some are skipped. */
 static ptrdiff_t run_some(const ls_job *job, const cursor *at, const void *x,
                           const uint8_t *where, ptrdiff_t n, void *label_scratch,
                           void *value_scratch)
@@ -274,24 +296,20 @@ static ptrdiff_t run_some(const ls_job *job, const cursor *at, const void *x,
 
 ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
 {
-    const ls_operand *image = &job->operand[LS_IMAGE], *mask = &job->operand[LS_WHERE];
+    const ls_operand *image = &job->operand[LS_IMAGE];
     const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
     uint64_t x_scratch[BLOCK], label_scratch[BLOCK], value_scratch[BLOCK];
     uint8_t where[BLOCK];
     cursor at = cursor_at(job, start);
-    const int by_row = rows_are_long(job);
-    const int whole = by_row && !mask->data && in_place(image) && in_place(labels)
+    const int by_row = rows_are_long(job), skipping = skips_some(job);
+    const int whole = by_row && !skipping && in_place(image) && in_place(labels)
                    && in_place(values);
     ptrdiff_t nans = 0;
     while (count > 0) {
         ptrdiff_t n = by_row ? smaller(count, left_in_row(&at)) : count;
         if (!whole)
             n = smaller(n, BLOCK);
-        ptrdiff_t asked = n;
-        if (mask->data) {
-            gather(&at, mask, n, where);
-            asked = count_true(where, n);
-        }
+        const ptrdiff_t asked = skipping ? gather_asked(&at, n, where) : n;
         if (asked || job->keep) {
             const void *x = contiguous(&at, image, by_row, x_scratch);
             if (x == x_scratch)
@@ -343,21 +361,20 @@ static ptrdiff_t keep(void *x, int size, const uint8_t *where, ptrdiff_t n)
 
 int ls_visit(const ls_job *job, ptrdiff_t start, ptrdiff_t count, ls_visitor *visitor, void *state)
 {
-    const ls_operand *image = &job->operand[LS_IMAGE], *mask = &job->operand[LS_WHERE];
+    const ls_operand *image = &job->operand[LS_IMAGE];
     uint64_t scratch[BLOCK];
     uint8_t where[BLOCK];
     cursor at = cursor_at(job, start);
-    const int by_row = rows_are_long(job), whole = by_row && !mask->data && image->direct;
+    const int by_row = rows_are_long(job), skipping = skips_some(job);
+    const int whole = by_row && !skipping && image->direct;
     while (count > 0) {
         const ptrdiff_t in_row = by_row ? smaller(count, left_in_row(&at)) : count;
         const ptrdiff_t n = whole ? in_row : smaller(in_row, BLOCK);
-        ptrdiff_t asked = n;
+        ptrdiff_t asked = skipping ? gather_asked(&at, n, where) : n;
         const void *x = scratch;
-        if (mask->data)
-            gather(&at, mask, n, where);
         if (whole)
             x = address(&at, image);
-        else if (!mask->data || (asked = count_true(where, n)) > 0)
+        else if (asked > 0)
             gather(&at, image, n, scratch);
         if (asked < n)
             asked = keep(scratch, image->size, where, asked ? n : 0);

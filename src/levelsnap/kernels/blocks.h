@@ -14,7 +14,8 @@ typedef struct {
     ptrdiff_t strides[LS_MAX_NDIM];
 } ls_operand;
 
-typedef enum { LS_IMAGE, LS_WHERE, LS_LABELS, LS_VALUES, LS_OPERANDS } ls_role;
+/* Elements that `where` does not name, or that `mask` does, are skipped. */
+typedef enum { LS_IMAGE, LS_WHERE, LS_MASK, LS_LABELS, LS_VALUES, LS_OPERANDS } ls_role;
 
 typedef struct {
     int ndim;
@@ -30,15 +31,15 @@ typedef struct {
 void ls_plan(ls_job *job);
 
 /* Labels and snaps elements start .. start + count - 1 in the planned order; returns the number
- * of NaN among those that `where` does not skip. Re-entrant; uses up to 64 kB of stack with the
+ * of NaN among those that are not skipped. Re-entrant; uses up to 64 kB of stack with the
  * kernels. */
 ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count);
 
 /* Looks at n contiguous, aligned elements in this machine's byte order; nonzero: no more. */
 typedef int ls_visitor(void *state, const void *x, ptrdiff_t n);
 
-/* Hands the elements start .. as above that `where` does not skip to a visitor, run by run;
- * returns what it returned last. */
+/* Hands the elements start .. as above that are not skipped to a visitor, run by run; returns what
+ * it returned last. */
 int ls_visit(const ls_job *job, ptrdiff_t start, ptrdiff_t count, ls_visitor *visitor, void *state);
 
 #endif
