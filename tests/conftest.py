@@ -18,6 +18,8 @@ settings.register_profile(
     max_examples=300,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# For tools/sanitize.py, where a call is many times slower.
+settings.register_profile("few", settings.get_profile("levelsnap"), max_examples=20)
 settings.load_profile("levelsnap")
 
 

@@ -48,6 +48,8 @@ class Codebook:
     arithmetic, the lower one at a tie; +inf gets K - 1 and -inf gets 0.
     """
 
+    # Threads that need the same entry at once may each make it; `setdefault` lets one of them win.
+    # A lock instead could be held by another thread when a process forks, for ever in the child.
     __slots__ = (
         "__weakref__", "_centers", "_gap", "_label_dtype", "_plain_tables", "_tables", "_thresholds"
     )  # fmt: skip
@@ -288,7 +290,7 @@ class Codebook:
                 thresholds = _round_down(floors, dtype)
             else:
                 thresholds = _integer_thresholds(self._centers, floors, dtype)
-            self._thresholds[dtype] = thresholds
+            thresholds = self._thresholds.setdefault(dtype, thresholds)
         return thresholds
 
     def _table(
@@ -299,7 +301,8 @@ class Codebook:
         key = method, dtype, label_dtype.itemsize, value_dtype
         table = self._tables.get(key)
         if table is None:
-            table = self._tables[key] = make_table(self, method, dtype, label_dtype, value_dtype)
+            table = make_table(self, method, dtype, label_dtype, value_dtype)
+            table = self._tables.setdefault(key, table)
         return table
 
 

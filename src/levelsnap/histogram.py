@@ -107,7 +107,12 @@ class Histogram:
         return Histogram._trusted(*map(np.concatenate, zip(*merged, strict=True)))
 
     def update(self, image: ArrayLike, *, where: ArrayLike = True) -> "Histogram":
-        """A new histogram that counts `image` too; this one stays as it is."""
+        """A new histogram that counts `image` too; this one stays as it is.
+
+        So any number of threads may call it at once. But ``shared = shared.update(image)`` reads
+        and writes a name of the caller's, which needs the caller's lock; or let each thread keep
+        a histogram of its own, and `merge` them.
+        """
         return Histogram.merge(self, histogram_of(image, where=where))
 
     def __len__(self) -> int:
