@@ -1,5 +1,6 @@
 """The commands: read, call the library, write; every failure is one line and exit code 2."""
 
+import math
 import sys
 import time
 import warnings
@@ -230,7 +231,12 @@ def choose(image_paths: tuple[Path, ...], threads: int | None, quiet: bool, **ch
     rows = zip(choice.ks, choice.inertia, choice.gvf, choice.bic, strict=True)
     for k, inertia, gvf, bic in rows:
         mark = " *" if k == choice.k else ""
-        click.echo(f"{k:>5}  {inertia:>12.6g}  {gvf:>8.6f}  {bic:>14.1f}{mark}")
+        bic_text = "-" if math.isnan(bic) else f"{bic:.1f}"
+        click.echo(f"{k:>5}  {inertia:>12.6g}  {gvf:>8.6f}  {bic_text:>14}{mark}")
+    if np.isnan(choice.bic).any():
+        click.echo("-: no bic, as each group is one value or a variance is beyond floats")
+    if choice.criterion == "bic" and np.isnan(choice.bic).all():
+        click.echo("*: by gvf, as no number has a bic")
 
 
 @levelsnap.command(short_help="Describe an image or a file of levels.")

@@ -21,6 +21,8 @@ from .tables import choose_method, make_table
 
 _FORMAT = "levelsnap-codebook"
 _FORMAT_VERSION = 1
+_MAX_FILE_SIZE = 2**28  # bytes: some ten million centers
+_MAX_K = 2**31 - 1
 
 
 class Codebook:
@@ -227,7 +229,13 @@ class Codebook:
             "gap": gap,
             "centers": self._centers.tolist(),
         }
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
+        text = json.dumps(content, indent=1) + "\n"
+        if len(text) > _MAX_FILE_SIZE:
+            raise ValueError(
+                f"{self.k} centers take {len(text)} bytes; a codebook file holds at most "
+                f"{_MAX_FILE_SIZE}"
+            )
+        path.write_text(text, encoding="ascii", newline="\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -240,15 +248,14 @@ class Codebook:
         ValueError
             It is not a codebook; the message names the file and what is wrong in it.
         """
-        text = Path(path).read_bytes()
         try:
-            return cls._from_json(text)
+            return cls._from_json(_read_bounded(Path(path)))
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"{os.fspath(path)} is not a codebook file: {error}") from error
 
     @classmethod
     def _from_json(cls, text: bytes) -> Self:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_unique_keys)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f'it has no "format": "{_FORMAT}"')
         version = content.get("version")
@@ -336,6 +343,8 @@ def thresholds(centers: Codebook | ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
 
 def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
     """Centers as a read-only, ascending float64 array."""
+    if isinstance(centers, range | np.ndarray):  # before anything of their size is allocated
+        _check_k(centers.size if isinstance(centers, np.ndarray) else _range_length(centers))
     given = np.asarray(centers)
     if np.ma.is_masked(centers):
         raise ValueError("centers hold masked elements; pass centers.compressed()")
@@ -365,6 +374,16 @@ def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
             f"centers must be distinct as float64: {float(checked[equal[0]])!r} occurs twice"
         )
     return np.frombuffer(checked.tobytes())  # which nobody can make writeable
+
+
+def _check_k(k: int) -> None:
+    if k > _MAX_K:
+        raise ValueError(f"centers must be at most {_MAX_K}, given {k}")
+
+
+def _range_length(numbers_: range) -> int:
+    """As len(), which fails beyond 2**63 - 1."""
+    return max(0, -((numbers_.start - numbers_.stop) // numbers_.step))
 
 
 def _midpoint_floors(centers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -416,6 +435,24 @@ def _integer_thresholds(
         kept[i] = midpoint >= low
         result[i] = min(max(midpoint, low), high)
     return result[kept]
+
+
+def _read_bounded(path: Path) -> bytes:
+    """A regular file's bytes; a FIFO or device would be waited for, perhaps for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("it is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(_MAX_FILE_SIZE + 1)
+    if len(content) > _MAX_FILE_SIZE:
+        raise ValueError(f"it is larger than {_MAX_FILE_SIZE} bytes")
+    return content
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(f"it has a key twice, among {[key for key, _ in pairs][:8]}")
+    return content
 
 
 def _json_floats(numbers_: Any, what: str) -> list[float]:

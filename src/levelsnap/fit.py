@@ -131,6 +131,7 @@ def fit(
         raise ValueError(f"eps must be finite and not negative, given {eps!r}")
     if seed is not None:
         seed = check_integer("seed", seed, 0)
+    check_bool("approximate", approximate)
     check_progress(progress)
     if threads is not None:
         check_threads(threads)
@@ -239,6 +240,8 @@ def values_to_fit(
                 "a level is a mean of finite values"
             )
     if len(values) == 0:
+        if isinstance(data, Histogram) and len(data.values):
+            raise ValueError("nothing to fit: every weight of the histogram is zero")
         raise ValueError("nothing to fit: there are no values that are not NaN or skipped")
     return values, counts if weights == "counts" else None
 
@@ -304,6 +307,11 @@ def _check_k(k: int, n: int, what: str) -> None:
 def check_progress(progress: object) -> None:
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable or None, given {progress!r}")
+
+
+def check_bool(name: str, value: object) -> None:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, given {value!r}")
 
 
 def check_integer(name: str, value: object, least: int) -> int:
