@@ -6,8 +6,7 @@ import math
 import numbers
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -15,9 +14,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import nearest as _nearest
 from ._nearest import Table
 from .dtypes import cast, check_dtype, integer_range, native, split
-from .files import write_together
 from .histogram import Histogram, as_histogram, check_weights
 from .tables import choose_method, make_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _FORMAT = "levelsnap-codebook"
 _FORMAT_VERSION = 1
@@ -225,9 +226,11 @@ class Codebook:
         Floats are written so that `load` gives bit-identical centers. The file is written beside
         and renamed, so that `path` is whole or untouched.
         """
-        write_together({Path(path): self._write})
+        from .files import write_together
 
-    def _write(self, path: Path) -> None:
+        write_together({path: self._write})
+
+    def _write(self, path: "Path") -> None:
         gap = self._gap if self._gap is None or math.isfinite(self._gap) else "inf"
         content = {
             "format": _FORMAT,
@@ -248,7 +251,8 @@ class Codebook:
         ValueError
             It is not a codebook; the message names the file and what is wrong in it.
         """
-        text = Path(path).read_bytes()
+        with open(os.fspath(path), "rb") as file:
+            text = file.read()
         try:
             return cls._from_json(text)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:

@@ -3,7 +3,10 @@
 import math
 import operator
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # importing it takes longer than this package's other imports together
+    from pathlib import Path
 
 # Below this many elements a second thread may cost more than it saves: waking it can take 0.1 ms.
 PARALLEL_FROM = 200_000
@@ -82,6 +85,8 @@ def _omp_num_threads() -> int | None:
 
 def _cgroup_quota() -> int | None:
     """CPUs that the control group's quota allows, rounded up; None without a quota."""
+    from pathlib import Path
+
     quotas = []
     for group in _cgroup_folders():
         try:
@@ -100,8 +105,10 @@ def _cgroup_quota() -> int | None:
     return min(quotas, default=None)
 
 
-def _cgroup_folders() -> list[Path]:
+def _cgroup_folders() -> "list[Path]":
     """This process's version 2 control group and those above it: each may set a quota."""
+    from pathlib import Path
+
     root = Path("/sys/fs/cgroup")
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
