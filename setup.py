@@ -53,7 +53,11 @@ def openmp_candidates(compiler_type):
     if sys.platform == "darwin":
         apple = ["-Xpreprocessor", "-fopenmp"]
         candidates += [
-            ([*apple, f"-I{prefix / 'include'}"], [f"-L{prefix / 'lib'}", "-lomp"])
+            (
+                [*apple, f"-I{prefix / 'include'}"],
+                # conda's libomp is found by the path in what links to it only.
+                [f"-L{prefix / 'lib'}", f"-Wl,-rpath,{prefix / 'lib'}", "-lomp"],
+            )
             for prefix in libomp_prefixes()
         ]
         candidates.append((apple, ["-lomp"]))
