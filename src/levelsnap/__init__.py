@@ -8,7 +8,7 @@ from .histogram import Histogram, distinct, histogram
 from .nearest import labels, labels_and_snap, snap
 from .threads import get_num_threads, set_num_threads
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "Codebook",
