@@ -2,7 +2,7 @@
 
     python tools/build_wheels.py [--python PATH]... [--output dist] [--twice] [--no-tests]
 
-Needs a C compiler, make, and pip's way to the package index. One stable-ABI wheel is built by the
+Needs GCC, make, and what pip and apt-get install. One stable-ABI wheel is built by the
 oldest CPython from 3.11 on and tested on all of them, and one for each free-threaded CPython, from
 the sdist, of which nothing is left but the wheel when it is tested.
 

@@ -2,7 +2,7 @@
 
     python tools/check_installs.py
 
-Builds six times, in temporary folders. Not for Windows.
+Builds six times, in temporary folders. Needs git and `build`, and is not for Windows.
 """
 
 import os
