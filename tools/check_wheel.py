@@ -23,7 +23,8 @@ ALLOWED = [
     r"levelsnap/\w+(\.cp\w+-\w+)?\.pyd",
     rf"levelsnap(\.libs|/\.dylibs)/({'|'.join(RUNTIMES)})[-.\w]*",
     r"levelsnap\.libs/\.load-order-\S+",
-    r"levelsnap-[^/]+\.dist-info/(METADATA|RECORD|WHEEL|DELVEWHEEL|top_level\.txt|entry_points\.txt)",
+    r"levelsnap-[^/]+\.dist-info/(METADATA|RECORD|WHEEL|DELVEWHEEL)",
+    r"levelsnap-[^/]+\.dist-info/(top_level|entry_points)\.txt",
     r"levelsnap-[^/]+\.dist-info/licenses/LICENSE(\.\w+)?",
     r"levelsnap-[^/]+\.dist-info/sboms/\S+\.json",
 ]
