@@ -7,6 +7,7 @@ it and prints one line where it has not, ``1`` fails without it, ``0`` builds se
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -25,6 +26,11 @@ HEADERS = sorted(str(path) for path in PACKAGE.glob("*/*.h"))
 # Contraction into fused multiply-adds would break the error-free transformations of the fit.
 UNIX_FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra"]
 MSVC_FLAGS = ["/O2", "/std:c11", "/fp:precise"]
+
+# One binary serves every CPython from 3.11 on, except free-threaded ones: they refuse it. It costs
+# 0.02 to 0.06 microseconds a call, and nothing per element.
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+STABLE_ABI = sys.implementation.name == "cpython" and not FREE_THREADED
 
 OPENMP_PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
@@ -48,7 +54,11 @@ def openmp_candidates(compiler_type):
     if sys.platform == "darwin":
         apple = ["-Xpreprocessor", "-fopenmp"]
         candidates += [
-            ([*apple, f"-I{prefix / 'include'}"], [f"-L{prefix / 'lib'}", "-lomp"])
+            (
+                [*apple, f"-I{prefix / 'include'}"],
+                # conda's libomp is found by the path in what links to it only.
+                [f"-L{prefix / 'lib'}", f"-Wl,-rpath,{prefix / 'lib'}", "-lomp"],
+            )
             for prefix in libomp_prefixes()
         ]
         candidates.append((apple, ["-lomp"]))
@@ -105,6 +115,8 @@ def extension(name, *sources):
         include_dirs=[str(PACKAGE / "kernels"), str(PACKAGE / "include")],
         depends=HEADERS,
         libraries=[] if os.name == "nt" else ["m"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE_ABI else [],
+        py_limited_api=STABLE_ABI,
     )
 
 
@@ -127,4 +139,5 @@ setup(
         build_dir="build/cython",
     ),
     cmdclass={"build_ext": BuildExt},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {},
 )

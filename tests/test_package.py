@@ -100,6 +100,23 @@ def test_stubs_match_the_compiled_modules(tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def test_import_is_light():
+    run = python("-c", "import sys, levelsnap; print(*sys.modules)")
+    modules = set(run.stdout.split())
+    heavy = {"click", "cv2", "hashlib", "pathlib", "secrets", "tifffile", "urllib.parse"}
+    brought_by_numpy = set(python("-c", "import sys, numpy; print(*sys.modules)").stdout.split())
+    assert not modules & heavy - brought_by_numpy
+    assert not {name for name in modules if name.startswith("levelsnap._comm")}
+
+
+def test_changelog_has_the_version():
+    changelog = Path(__file__).parents[1] / "CHANGELOG.md"
+    if not changelog.exists():
+        pytest.skip("tests of an installed wheel")
+    released = re.sub(r"\.?dev\d+$", "", ls.__version__)
+    assert f"## [{released}] - 20" in changelog.read_text(encoding="utf-8")
+
+
 def test_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.?(dev|a|b|rc)\d+)?", ls.__version__)
     try:

@@ -82,8 +82,8 @@ def test_cgroup_quotas(own, files, cpus, tmp_path, monkeypatch):
         file.write_text(text)
         if name.endswith("quota_us"):
             (file.parent / "cpu.cfs_period_us").write_text("100000\n")
-    monkeypatch.setattr(threads, "CGROUPS", tmp_path / "groups")
-    monkeypatch.setattr(threads, "PROCESS_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(threads, "CGROUPS", str(tmp_path / "groups"))
+    monkeypatch.setattr(threads, "PROCESS_CGROUPS", str(tmp_path / "own"))
     monkeypatch.setattr(threads, "_cgroup_quota", threads._cgroup_quota.__wrapped__)
     assert threads._cgroup_quota() == cpus
     if cpus is not None:

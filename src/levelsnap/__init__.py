@@ -11,7 +11,7 @@ from .fit import fit, unique_quantize
 from .histogram import Histogram, distinct, histogram
 from .nearest import labels, labels_and_snap, snap
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "Codebook",

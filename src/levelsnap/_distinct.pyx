@@ -397,8 +397,10 @@ cdef class Deal:
 
     cdef run(
         self, Py_ssize_t start, Py_ssize_t stop, ls_visitor *visitor, Py_ssize_t[:, ::1] next,
-        const Py_ssize_t[:, ::1] first, uint8_t[::1] lines, keys,
+        places, lines, keys,
     ):
+        cdef const Py_ssize_t[:, ::1] first = places
+        cdef uint8_t[::1] line = lines
         cdef uint8_t[::1] memory = None if keys is None else keys.view(np.uint8)
         cdef uint16_t[::1] labels = self.labels
         cdef bint few = stop - start <= labels.shape[0]
@@ -417,7 +419,7 @@ cdef class Deal:
                 if keys is not None:
                     states[t].first = &first[t, 0]
                     if not few:
-                        states[t].lines = <char *>&lines[t * self.buckets * LS_LINE]
+                        states[t].lines = <char *>&line[t * self.buckets * LS_LINE]
                     states[t].keys = &memory[0]
             self.image.visit(
                 start, stop, visitor, <char *>states, sizeof(ls_deal), self.threads

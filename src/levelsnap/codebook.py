@@ -6,8 +6,7 @@ import math
 import numbers
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -15,9 +14,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import nearest as _nearest
 from ._nearest import Table
 from .dtypes import cast, check_dtype, integer_range, native, split
-from .files import write_together
 from .histogram import Histogram, as_histogram, check_weights
 from .tables import choose_method, make_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _FORMAT = "levelsnap-codebook"
 _FORMAT_VERSION = 1
@@ -219,9 +220,11 @@ class Codebook:
         Floats are written so that `load` gives bit-identical centers. The file is written beside
         and renamed, so that `path` is whole or untouched.
         """
-        write_together({Path(path): self._write})
+        from .files import write_together
 
-    def _write(self, path: Path) -> None:
+        write_together({path: self._write})
+
+    def _write(self, path: "Path") -> None:
         gap = self._gap if self._gap is None or math.isfinite(self._gap) else "inf"
         content = {
             "format": _FORMAT,
@@ -248,8 +251,10 @@ class Codebook:
         ValueError
             It is not a codebook; the message names the file and what is wrong in it.
         """
+        from .files import read_regular
+
         try:
-            return cls._from_json(_read_bounded(Path(path)))
+            return cls._from_json(read_regular(path, _MAX_FILE_SIZE))
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"{os.fspath(path)} is not a codebook file: {error}") from error
 
@@ -435,17 +440,6 @@ def _integer_thresholds(
         kept[i] = midpoint >= low
         result[i] = min(max(midpoint, low), high)
     return result[kept]
-
-
-def _read_bounded(path: Path) -> bytes:
-    """A regular file's bytes; a FIFO or device would be waited for, perhaps for ever."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError("it is not a regular file")
-    with path.open("rb") as file:
-        content = file.read(_MAX_FILE_SIZE + 1)
-    if len(content) > _MAX_FILE_SIZE:
-        raise ValueError(f"it is larger than {_MAX_FILE_SIZE} bytes")
-    return content
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

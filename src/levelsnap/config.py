@@ -1,6 +1,6 @@
 """What this build and this machine bring."""
 
-from pathlib import Path
+import os
 
 from ._team import OPENMP
 from .tables import ISA
@@ -26,4 +26,4 @@ def get_include() -> str:
 
     See ``docs/embedding.md``.
     """
-    return str(Path(__file__).parent / "include")
+    return os.path.join(os.path.dirname(__file__), "include")

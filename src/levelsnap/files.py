@@ -1,19 +1,31 @@
 """Files that are written whole or not at all."""
 
 import os
-import secrets
-import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
-def target_of(path: Path) -> Path:
+def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
+    """The bytes of a regular file, up to `most`; a FIFO or device might be waited for for ever."""
+    path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("it is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most} bytes")
+    return content
+
+
+def target_of(path: str | os.PathLike[str]) -> Path:
     """The file that a path means, behind symbolic links."""
     return Path(os.path.realpath(path))
 
 
-def write_together(writers: Mapping[Path, Callable[[Path], None]]) -> None:
+def write_together(writers: Mapping[Any, Callable[[Path], None]]) -> None:
     """Write all of several files or none.
 
     Each writer is called with a path beside its file's place; renaming starts when all are
@@ -24,12 +36,12 @@ def write_together(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     try:
         for path, write in writers.items():
             target = target_of(path)
-            beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
+            beside = target.with_name(f".{target.name[:40]}.{os.urandom(4).hex()}.tmp")
             written[target] = beside
             with _blaming(path):
                 write(beside)
                 if target.exists():
-                    shutil.copymode(target, beside)
+                    beside.chmod(stat.S_IMODE(target.stat().st_mode))
         for target, beside in written.items():
             with _blaming(target):
                 beside.replace(target)
@@ -39,8 +51,8 @@ def write_together(writers: Mapping[Path, Callable[[Path], None]]) -> None:
 
 
 @contextmanager
-def _blaming(path: Path) -> Iterator[None]:
+def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error

@@ -6,7 +6,12 @@ import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+
+
+# pathlib would take longer to import than the rest of the package.
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
 
 
 @contextmanager
@@ -29,8 +34,8 @@ def _short_spin() -> Iterator[None]:
 def _inherited_openmp() -> bool:
     """Whether this process was forked from one that had GNU's OpenMP loaded, on Linux."""
     try:
-        flags = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[6]
-        return bool(int(flags) & FORKED) and "libgomp" in Path("/proc/self/maps").read_text()
+        flags = _read("/proc/self/stat").rpartition(")")[2].split()[6]
+        return bool(int(flags) & FORKED) and "libgomp" in _read("/proc/self/maps")
     except (OSError, IndexError, ValueError):
         return False
 
@@ -64,8 +69,8 @@ SOLVER_FROM = 1 << 13
 MAX_THREADS = 256
 
 # Where Linux shows control groups.
-CGROUPS = Path("/sys/fs/cgroup")
-PROCESS_CGROUPS = Path("/proc/self/cgroup")
+CGROUPS = "/sys/fs/cgroup"
+PROCESS_CGROUPS = "/proc/self/cgroup"
 
 _chosen: int | None = None
 
@@ -153,26 +158,28 @@ def _cgroup_quota() -> int | None:
     return min(quotas, default=None)
 
 
-def _read_quota(group: Path) -> list[str]:
+def _read_quota(group: str) -> list[str]:
     """Quota and period of a group of version 2 or 1."""
-    if (group / "cpu.max").exists():
-        return (group / "cpu.max").read_text().split()
-    return [(group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
+    if os.path.exists(f"{group}/cpu.max"):
+        return _read(f"{group}/cpu.max").split()
+    return [_read(f"{group}/cpu.cfs_{name}_us") for name in ("quota", "period")]
 
 
-def _cgroups() -> Iterator[Path]:
-    """This process's control groups and those above them: each may set a quota."""
+def _cgroups() -> Iterator[str]:
+    """The folders of this process's control groups and those above them: each may set a quota."""
     try:
-        lines = PROCESS_CGROUPS.read_text().splitlines()
+        lines = _read(PROCESS_CGROUPS).splitlines()
     except OSError:
         return
     for line in lines:
         number, controllers, path = line.split(":", 2)
         if number == "0":
-            root = CGROUPS
+            folder = CGROUPS
         elif "cpu" in controllers.split(","):
-            root = CGROUPS / "cpu"
+            folder = f"{CGROUPS}/cpu"
         else:
             continue
-        group = root / path.lstrip("/")
-        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(root))
+        yield folder
+        for name in filter(None, path.split("/")):
+            folder = f"{folder}/{name}"
+            yield folder
