@@ -226,10 +226,10 @@ class _Call:
         if out is not None:
             self.label_out = out
             self.labels = _check_out(out, self.image, dtype)
-            _check_label_dtype(self.labels.dtype, highest)
+            check_label_dtype(self.labels.dtype, highest)
             return
         chosen = self.codebook._label_dtype if dtype is None else np.dtype(dtype)
-        _check_label_dtype(chosen, highest)
+        check_label_dtype(chosen, highest)
         make = np.empty_like if self.where is None else np.zeros_like
         self.labels = make(self.image, dtype=chosen, order="K", subok=False)
 
@@ -414,7 +414,7 @@ def _check_out(out: Any, image: NDArray, dtype: Any) -> NDArray:
     return array
 
 
-def _check_label_dtype(dtype: np.dtype, highest: int) -> None:
+def check_label_dtype(dtype: np.dtype, highest: int) -> None:
     if dtype.kind not in "iu":
         raise TypeError(f"labels need an integer dtype, given {dtype.name}")
     if integer_range(dtype)[1] < highest:
