@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import interchange
 from . import nearest as _nearest
 from ._nearest import Table
+from .containers import adaptor
 from .dtypes import cast, check_dtype, integer_range, native, split
 from .files import write_together
 from .histogram import Histogram, as_histogram, check_weights
@@ -188,6 +189,8 @@ class Codebook:
         """
         dtype = np.dtype(dtype)
         check_dtype(dtype, "the result")
+        if (foreign := adaptor(labels)) is not None:
+            return foreign.decode(labels, self, dtype)
         array, where, masked = _nearest.examine(labels, True)
         if array.dtype.kind not in "iu":
             raise TypeError(f"labels have dtype {array.dtype}; accepted are integer dtypes")

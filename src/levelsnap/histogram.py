@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .containers import adaptor
 from .dtypes import check_dtype, native
 from .nearest import examine
 from .threads import team
@@ -133,7 +134,8 @@ def histogram(
     Parameters
     ----------
     image : array_like
-        Any accepted dtype, shape, strides and byte order. Masked elements are skipped.
+        Any accepted dtype, shape, strides and byte order. Masked elements are skipped. Of an
+        xarray Dataset, all variables together.
     where : array_like of bool, optional
         Broadcastable to the image; False elements are skipped.
     threads : int, optional
@@ -155,6 +157,8 @@ def histogram(
     at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
     the image's elements bucket by bucket.
     """
+    if (foreign := adaptor(image)) is not None:
+        return foreign.histogram(image, where=where, threads=threads)
     array, asked, _ = examine(image, where)
     values, counts = find_values(array, asked, team(threads, array.size), counted=True)
     return Histogram._trusted(values, counts)
@@ -170,7 +174,8 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     Parameters
     ----------
     image : array_like
-        Any accepted dtype, shape, strides and byte order. Masked elements are skipped.
+        Any accepted dtype, shape, strides and byte order. Masked elements are skipped. Of an
+        xarray Dataset, all variables together.
     where : array_like of bool, optional
         Broadcastable to the image; False elements are skipped.
     threads : int, optional
@@ -186,6 +191,8 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     -----
     Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
     """
+    if (foreign := adaptor(image)) is not None:
+        return foreign.distinct(image, where=where, threads=threads)
     array, asked, _ = examine(image, where)
     return find_values(array, asked, team(threads, array.size), counted=False)[0]
 

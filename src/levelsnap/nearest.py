@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import codebook as _codebook
 from ._nearest import Table, nearest_plain
 from ._nearest import nearest as run_kernel
+from .containers import adaptor
 from .dtypes import cast, check_dtype, integer_range, is_swapped, native
 from .threads import THREAD_FROM, team
 
@@ -44,7 +45,7 @@ def labels(
     ----------
     image : array_like
         bool, integers of 8 to 64 bits, float16, float32 or float64; any shape, strides and byte
-        order. Never copied as a whole.
+        order. Never copied as a whole. An xarray DataArray or Dataset gives the same kind.
     centers : Codebook or array_like, shape (K,)
         The levels.
     out : ndarray, optional
@@ -80,6 +81,10 @@ def labels(
         result = _plain(codebook, image, out, False, threads)
         if result is not None:
             return result
+    if (foreign := adaptor(image)) is not None:
+        return foreign.labels(
+            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
     nan_label = _check_nan_label(nan)
     call = _Call(codebook, image, where)
     call.take_labels(out, dtype)
@@ -134,6 +139,10 @@ def snap(
         result = _plain(codebook, image, out, True, threads)
         if result is not None:
             return result
+    if (foreign := adaptor(image)) is not None:
+        return foreign.snap(
+            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
     if not isinstance(nan, str) or nan not in ("propagate", "raise"):
         raise ValueError(f'nan must be "propagate" or "raise", given {nan!r}')
     call = _Call(codebook, image, where)
@@ -172,8 +181,12 @@ def labels_and_snap(
         As for `labels` and `snap`.
     """
     codebook = _codebook.as_codebook(centers)
-    label_out, value_out = _pair(out, "out")
-    label_dtype, value_dtype = _pair(dtype, "dtype")
+    label_out, value_out = out = _pair(out, "out")
+    label_dtype, value_dtype = dtype = _pair(dtype, "dtype")
+    if (foreign := adaptor(image)) is not None:
+        return foreign.labels_and_snap(
+            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
     nan_label = _check_nan_label(nan)
     call = _Call(codebook, image, where)
     call.take_labels(label_out, label_dtype)
