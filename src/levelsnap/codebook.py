@@ -5,14 +5,16 @@ import json
 import math
 import numbers
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from . import interchange
 from . import nearest as _nearest
 from ._nearest import Table
+from .containers import adaptor
 from .dtypes import cast, check_dtype, integer_range, native, split
 from .histogram import Histogram, as_histogram, check_weights
 from .tables import choose_method, make_table
@@ -79,6 +81,24 @@ class Codebook:
         codebook = cls(centers)
         codebook._gap = gap
         return codebook
+
+    @classmethod
+    def linear(cls, lo: float, hi: float, k: SupportsIndex) -> Self:
+        """K evenly spaced levels from `lo` to `hi`, each correctly rounded.
+
+        Parameters
+        ----------
+        lo, hi : float
+            Finite; the first and the last level. One level lies in the middle.
+        k : int
+            Number of levels.
+
+        Raises
+        ------
+        ValueError
+            ``k < 1``, ``lo >= hi``, or levels so close that two are equal as float64.
+        """
+        return cls(interchange.evenly_spaced(lo, hi, k))
 
     @property
     def centers(self) -> NDArray[np.float64]:
@@ -174,6 +194,8 @@ class Codebook:
         """
         dtype = np.dtype(dtype)
         check_dtype(dtype, "the result")
+        if (foreign := adaptor(labels)) is not None:
+            return foreign.decode(labels, self, dtype)
         array, where, mask, masked = _nearest.examine(labels, True)
         if array.dtype.kind not in "iu":
             raise TypeError(f"labels have dtype {array.dtype}; accepted are integer dtypes")
@@ -213,6 +235,87 @@ class Codebook:
             return math.fsum(squares)
         except OverflowError:
             return math.inf
+
+    def lookup_table(self, dtype: DTypeLike, *, encode: str = "values") -> NDArray[Any]:
+        """The result for every value of a small integer dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Integer dtype of the image, 8 or 16 bits.
+        encode : {"values", "labels"}
+            Snapped values in that dtype, or labels in the smallest dtype that holds them.
+
+        Returns
+        -------
+        ndarray, shape (256,) or (65536,)
+            ``cv2.LUT(image, table)`` or ``table[image]`` is the result. For a signed dtype the
+            negative values follow the others.
+        """
+        return interchange.lookup_table(self, dtype, encode)
+
+    def to_gdal_mapping(
+        self, *, encode: str = "labels", special: Mapping[float, float | str] | None = None
+    ) -> str:
+        """The text that ``gdal raster reclassify --mapping`` takes.
+
+        Parameters
+        ----------
+        encode : {"labels", "values"}
+            What a pixel becomes: its label, or its level as float64.
+        special : mapping, optional
+            Values with results of their own, numbers or GDAL's "NO_DATA": ``{-9999: 255, math.nan:
+            255}``. GDAL gives an error for a NaN that has none.
+
+        Returns
+        -------
+        str
+            Intervals ``(t[i-1],t[i]]=label`` of the exact thresholds in float64, in which GDAL
+            compares; so a tie goes to the lower level as in `labels`. Exact for every dtype but
+            64-bit integers beyond 2**53.
+        """
+        return interchange.gdal_mapping(self, encode, special)
+
+    def to_cf_attrs(self, dtype: DTypeLike | None = None) -> dict[str, Any]:
+        """Attributes of labels by the CF conventions, section 3.5.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Of the labels; by default the smallest.
+
+        Returns
+        -------
+        dict
+            ``flag_values``, the labels in that dtype, and ``flag_meanings``, the levels in words
+            without blanks: ``float(word)`` is the level.
+        """
+        dtype = self._label_dtype if dtype is None else np.dtype(dtype)
+        _nearest.check_label_dtype(dtype, self.k - 1)
+        return interchange.cf_attrs(self, dtype)
+
+    def to_norm(self, cmap: Any = "viridis") -> tuple[Any, Any]:
+        """A matplotlib norm and colormap that give each value the color of its label.
+
+        Parameters
+        ----------
+        cmap : str, Colormap or sequence of K colors
+            K colors are taken from a colormap at equal distances.
+
+        Returns
+        -------
+        norm : matplotlib.colors.BoundaryNorm
+            Its inner boundaries lie just above the thresholds, because an interval of a
+            BoundaryNorm is open above. The outer ones are as far from the outer levels.
+        cmap : matplotlib.colors.ListedColormap
+            Values outside the boundaries have the outer colors.
+
+        Examples
+        --------
+        >>> norm, cmap = codebook.to_norm()
+        >>> plt.imshow(image, norm=norm, cmap=cmap)
+        """
+        return interchange.norm_and_colormap(self, cmap)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the codebook as a small JSON file.

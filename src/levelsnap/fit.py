@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .codebook import Codebook
+from .containers import adaptor
 from .histogram import Histogram, check_weights, distinct, histogram
 from .kmeans1d import Grid, cell_edges, group_means, lloyd_cuts, optimal_cuts
 from .nearest import blocks, examine
@@ -45,7 +46,8 @@ def fit(
     Parameters
     ----------
     image_or_histogram : array_like or Histogram
-        Any accepted dtype, shape, strides and byte order. NaN and masked elements are skipped.
+        Any accepted dtype, shape, strides and byte order. NaN and masked elements are skipped. Of
+        an xarray Dataset, all variables together.
     k : int
         Number of levels, from 1 to the number of distinct values.
     method : {"optimal", "lloyd", "opencv"}
@@ -293,6 +295,8 @@ def _count(
     test: Callable[[NDArray[Any]], NDArray[np.bool_]], image: ArrayLike, where: ArrayLike
 ) -> int:
     """How many of the elements asked for pass a test of floats, without a copy of the image."""
+    if (foreign := adaptor(image)) is not None:
+        return sum(_count(test, *part) for part in foreign.parts(image, where))
     array, asked, mask, _ = examine(image, where)
     if array.dtype.kind != "f":
         return 0

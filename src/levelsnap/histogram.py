@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .containers import adaptor
 from .dtypes import check_dtype, native
 from .nearest import examine
 from .threads import team
@@ -147,7 +148,8 @@ def histogram(
     Parameters
     ----------
     image : array_like
-        Any accepted dtype, shape, strides and byte order. Masked elements are skipped.
+        Any accepted dtype, shape, strides and byte order. Masked elements are skipped. Of an
+        xarray Dataset, all variables together.
     where : array_like of bool, optional
         Broadcastable to the image; False elements are skipped.
     threads : int, optional
@@ -169,6 +171,8 @@ def histogram(
     at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
     the image's elements bucket by bucket.
     """
+    if (foreign := adaptor(image)) is not None:
+        return foreign.histogram(image, where=where, threads=threads)
     array, asked, mask, _ = examine(image, where)
     with team(threads, array.size, value_cost(array.dtype, counted=True)) as n_threads:
         values, counts = find_values(array, asked, n_threads, counted=True, mask=mask)
@@ -185,7 +189,8 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     Parameters
     ----------
     image : array_like
-        Any accepted dtype, shape, strides and byte order. Masked elements are skipped.
+        Any accepted dtype, shape, strides and byte order. Masked elements are skipped. Of an
+        xarray Dataset, all variables together.
     where : array_like of bool, optional
         Broadcastable to the image; False elements are skipped.
     threads : int, optional
@@ -201,6 +206,8 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     -----
     Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
     """
+    if (foreign := adaptor(image)) is not None:
+        return foreign.distinct(image, where=where, threads=threads)
     array, asked, mask, _ = examine(image, where)
     with team(threads, array.size, value_cost(array.dtype, counted=False)) as n_threads:
         return find_values(array, asked, n_threads, counted=False, mask=mask)[0]

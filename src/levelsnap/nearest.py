@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import codebook as _codebook
 from ._nearest import Table, nearest_plain
 from ._nearest import nearest as run_kernel
+from .containers import adaptor
 from .dtypes import cast, check_dtype, integer_range, is_swapped, native
 from .tables import label_cost
 from .threads import THREAD_FROM, team
@@ -49,7 +50,7 @@ def labels(
     ----------
     image : array_like
         bool, integers of 8 to 64 bits, float16, float32 or float64; any shape, strides and byte
-        order. Never copied as a whole.
+        order. Never copied as a whole. An xarray DataArray or Dataset gives the same kind.
     centers : Codebook or array_like, shape (K,)
         The levels.
     out : ndarray, optional
@@ -91,6 +92,10 @@ def labels(
         result = _plain(codebook, image, out, False, threads)
         if result is not None:
             return result
+    if (foreign := adaptor(image)) is not None:
+        return foreign.labels(
+            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
     nan_label = _check_nan_label(nan)
     call = _Call(codebook, image, where)
     call.take_labels(out, dtype)
@@ -147,6 +152,10 @@ def snap(
         result = _plain(codebook, image, out, True, threads)
         if result is not None:
             return result
+    if (foreign := adaptor(image)) is not None:
+        return foreign.snap(
+            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
     if not isinstance(nan, str) or nan not in ("propagate", "raise"):
         raise ValueError(f'nan must be "propagate" or "raise", given {nan!r}')
     call = _Call(codebook, image, where)
@@ -189,8 +198,12 @@ def labels_and_snap(
     Memory is that of `labels`.
     """
     codebook = _codebook.as_codebook(centers)
-    label_out, value_out = _pair(out, "out")
-    label_dtype, value_dtype = _pair(dtype, "dtype")
+    label_out, value_out = out = _pair(out, "out")
+    label_dtype, value_dtype = dtype = _pair(dtype, "dtype")
+    if (foreign := adaptor(image)) is not None:
+        return foreign.labels_and_snap(
+            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
+        )
     nan_label = _check_nan_label(nan)
     call = _Call(codebook, image, where)
     call.take_labels(label_out, label_dtype)
@@ -247,10 +260,10 @@ class _Call:
         if out is not None:
             self.label_out = out
             self.labels = _check_out(out, self.image, dtype)
-            _check_label_dtype(self.labels.dtype, highest)
+            check_label_dtype(self.labels.dtype, highest)
             return
         chosen = self.codebook._label_dtype if dtype is None else np.dtype(dtype)
-        _check_label_dtype(chosen, highest)
+        check_label_dtype(chosen, highest)
         make = np.zeros_like if self._skips else np.empty_like
         self.labels = make(self.image, dtype=chosen, order="K", subok=False)
 
@@ -454,7 +467,7 @@ def _check_out(out: Any, image: NDArray, dtype: Any) -> NDArray:
     return array
 
 
-def _check_label_dtype(dtype: np.dtype, highest: int) -> None:
+def check_label_dtype(dtype: np.dtype, highest: int) -> None:
     if dtype.kind not in "iu":
         raise TypeError(f"labels need an integer dtype, given {dtype.name}")
     if integer_range(dtype)[1] < highest:

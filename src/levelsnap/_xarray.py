@@ -1,0 +1,224 @@
+"""xarray's DataArray and Dataset: their arrays to the kernels, the results dressed as they were."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .codebook import Codebook
+from .histogram import Histogram
+from .histogram import distinct as distinct_of
+from .histogram import histogram as histogram_of
+
+# What attributes (by CF, or by GDAL) and an encoding say of values, and not of their labels.
+_OF_PACKING = {
+    "_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor", "valid_max",
+    "valid_min", "valid_range",
+}  # fmt: skip
+_OF_VALUES = _OF_PACKING | {
+    "actual_range", "calendar", "cell_methods", "flag_masks", "flag_meanings", "flag_values",
+    "standard_name", "units", "units_metadata",
+}  # fmt: skip
+_OF_ENCODED = _OF_PACKING | {
+    "calendar", "dtype", "filters", "least_significant_digit", "quantize_mode", "rasterio_dtype",
+    "serializer", "significant_digits", "units",
+}  # fmt: skip
+
+
+def labels(
+    image: Any, codebook: Codebook, *, out: Any, dtype: Any, where: Any, nan: Any, threads: Any
+) -> Any:
+    def one(image: xr.DataArray, where: Any) -> tuple[Any, ...]:
+        function = partial(codebook.labels, dtype=dtype, nan=nan)
+        (found,) = _apply(function, image, where, (out,), threads)
+        return (found if out is not None else _dress_labels(image, found, codebook, nan),)
+
+    return _each(one, image, where, (out,))[0]
+
+
+def snap(
+    image: Any, codebook: Codebook, *, out: Any, dtype: Any, where: Any, nan: Any, threads: Any
+) -> Any:
+    def one(image: xr.DataArray, where: Any) -> tuple[Any, ...]:
+        function = partial(codebook.snap, dtype=dtype, nan=nan)
+        (found,) = _apply(function, image, where, (out,), threads)
+        return (found if out is not None else _dress(image, found, image.attrs, image.encoding),)
+
+    return _each(one, image, where, (out,))[0]
+
+
+def labels_and_snap(
+    image: Any, codebook: Codebook, *, out: Any, dtype: Any, where: Any, nan: Any, threads: Any
+) -> tuple[Any, Any]:
+    def one(image: xr.DataArray, where: Any) -> tuple[Any, ...]:
+        function = partial(codebook.labels_and_snap, dtype=dtype, nan=nan)
+        labels, snapped = _apply(function, image, where, out, threads)
+        if out[0] is None:
+            labels = _dress_labels(image, labels, codebook, nan)
+        if out[1] is None:
+            snapped = _dress(image, snapped, image.attrs, image.encoding)
+        return labels, snapped
+
+    labels, snapped = _each(one, image, where, out)
+    return labels, snapped
+
+
+def decode(labels: Any, codebook: Codebook, dtype: Any) -> Any:
+    def one(labels: xr.DataArray, where: Any) -> tuple[Any, ...]:
+        def function(array: NDArray, **unused: Any) -> NDArray:
+            return codebook.decode(array, dtype)
+
+        (found,) = _apply(function, labels, True, (None,), None)
+        return (_dress(labels, found, _without(labels.attrs, _OF_VALUES), _encoding(labels)),)
+
+    return _each(one, labels, True, (None,))[0]
+
+
+def histogram(image: Any, *, where: Any, threads: Any) -> Histogram:
+    found = [
+        histogram_of(array, where=asked, threads=threads) for array, asked in parts(image, where)
+    ]
+    return found[0] if len(found) == 1 else Histogram.merge(*found)
+
+
+def distinct(image: Any, *, where: Any, threads: Any) -> NDArray:
+    found = [
+        distinct_of(array, where=asked, threads=threads) for array, asked in parts(image, where)
+    ]
+    if len(found) == 1:
+        return found[0]
+    once = [Histogram(values, np.ones(len(values), np.uint8)) for values in found]
+    return Histogram.merge(*once).values.copy()
+
+
+def parts(image: Any, where: Any) -> Iterator[tuple[Any, Any]]:
+    """The array of each variable, with its where."""
+    for array, asked in _variables(image, where).values():
+        asked = _align(array, asked)
+        yield array.data, asked if asked is True else asked.data
+
+
+def _variables(image: Any, where: Any) -> dict[Any, tuple[xr.DataArray, Any]]:
+    if isinstance(image, xr.DataArray):
+        return {image.name: (image, where)}
+    of_each = isinstance(where, xr.Dataset)
+    return {
+        name: (variable, where[name] if of_each else where)
+        for name, variable in image.data_vars.items()
+    }
+
+
+def _each(
+    one: Callable[[xr.DataArray, Any], tuple[Any, ...]], image: Any, where: Any, out: Any
+) -> tuple[Any, ...]:
+    """What `one` gives for a DataArray, or for each variable of a Dataset."""
+    if isinstance(image, xr.DataArray):
+        return one(image, where)
+    if any(given is not None for given in out):
+        raise TypeError("out cannot be given for a Dataset")
+    found = {}
+    for name, (variable, asked) in _variables(image, where).items():
+        try:
+            found[name] = one(variable, asked)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"in the Dataset's variable {name!r}")
+            raise
+    return tuple(
+        image.assign({name: results[i].variable for name, results in found.items()})
+        for i in range(len(out))
+    )
+
+
+def _apply(
+    function: Callable[..., Any], image: xr.DataArray, where: Any, out: Any, threads: Any
+) -> tuple[Any, ...]:
+    """A function of codebook.py of the image's data; lazily, block by block, if that is lazy."""
+    asked = _align(image, where)
+    if image.chunks is None and (asked is True or asked.chunks is None):
+        arrays = tuple(_out_array(given, image) for given in out)
+        found = function(
+            image.values,
+            where=asked if asked is True else asked.values,
+            out=arrays if len(out) == 2 else arrays[0],
+            threads=threads,
+        )
+        found = found if len(out) == 2 else (found,)
+        pairs = zip(found, out, strict=True)
+        return tuple(new if given is None else given for new, given in pairs)
+    if any(given is not None for given in out):
+        raise TypeError("out cannot be given for an image that is computed lazily")
+    sample = function(np.empty(0, image.dtype), threads=threads)  # refuses wrong options now
+    threads = 1 if threads is None else threads  # blocks are computed side by side
+    lazy = xr.apply_ufunc(
+        lambda array, asked: function(array, where=asked, threads=threads),
+        image.variable,
+        asked,
+        dask="parallelized",
+        output_core_dims=[()] * len(out),
+        output_dtypes=[s.dtype for s in (sample if len(out) == 2 else [sample])],
+    )
+    return tuple(v.data for v in (lazy if len(out) == 2 else [lazy]))
+
+
+def _align(image: xr.DataArray, where: Any) -> Any:
+    """`where` as a Variable of the image's dimensions, or True."""
+    if where is True:
+        return True
+    if isinstance(where, xr.Dataset):
+        raise TypeError("where is a Dataset, but the image is a DataArray")
+    if not isinstance(where, xr.DataArray):
+        where = np.asarray(where)
+        try:
+            return xr.Variable(image.dims, np.broadcast_to(where, image.shape))
+        except ValueError:
+            raise ValueError(
+                f"where of shape {where.shape} does not broadcast to the image's shape "
+                f"{image.shape}"
+            ) from None
+    if not set(where.dims) <= set(image.dims):
+        raise ValueError(f"where has dimensions {where.dims}; the image has {image.dims}")
+    _, where = xr.align(image, where, join="exact", copy=False)
+    return where.variable.set_dims(dict(image.sizes))
+
+
+def _out_array(out: Any, image: xr.DataArray) -> Any:
+    if not isinstance(out, xr.DataArray):
+        return out
+    if out.dims != image.dims:
+        raise ValueError(f"out has dimensions {out.dims}; the image has {image.dims}")
+    if out.chunks is not None:
+        raise TypeError("out cannot be a DataArray that is computed lazily")
+    return out.values
+
+
+def _dress(
+    image: xr.DataArray, data: Any, attrs: dict[Any, Any], encoding: dict[Any, Any]
+) -> xr.DataArray:
+    result = xr.DataArray(
+        data, coords=image.coords, dims=image.dims, name=image.name, attrs=dict(attrs)
+    )
+    result.encoding = dict(encoding)
+    return result
+
+
+def _dress_labels(image: xr.DataArray, data: Any, codebook: Codebook, nan: Any) -> xr.DataArray:
+    attrs = _without(image.attrs, _OF_VALUES) | codebook.to_cf_attrs(data.dtype)
+    encoding = _encoding(image)
+    if not isinstance(nan, str) and not 0 <= nan < codebook.k:
+        encoding["_FillValue"] = data.dtype.type(nan)
+    return _dress(image, data, attrs, encoding)
+
+
+def _encoding(image: xr.DataArray) -> dict[Any, Any]:
+    return _without(image.encoding, _OF_ENCODED)
+
+
+def _without(entries: dict[Any, Any], names: set[str]) -> dict[Any, Any]:
+    return {
+        name: entry
+        for name, entry in entries.items()
+        if name not in names and not str(name).startswith("STATISTICS_")
+    }
