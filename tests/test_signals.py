@@ -123,9 +123,9 @@ def test_calls_are_interrupted(name):
             line = process.stdout.readline()
             if line != "ready\n":
                 break
-            time.sleep(0.05 + 0.01 * (attempt % 10))
+            time.sleep(0.05 + 0.02 * attempt)  # later and later: the machine may be slow
             process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     finally:
         process.kill()
     assert line == "works\n", errors
