@@ -129,6 +129,49 @@ def test_a_fork_while_another_thread_is_in_a_kernel(expected):
         assert threads == 2, "every call has given its threads back"
 
 
+def test_a_child_forked_in_a_callback_may_go_on(expected):
+    values = np.random.default_rng(0).standard_normal(300_000)
+    right = ls.fit(values, 7, threads=2).centers
+    children = []
+
+    def fork_once(done, total):
+        if not children:
+            children.append(os.fork())
+
+    centers = ls.fit(values, 7, threads=2, progress=fork_once).centers
+    if children == [0]:
+        os._exit(0 if np.array_equal(centers, right) else 4)
+    assert wait_for(children[0]) == 0
+
+
+IN_A_HANDLER = """
+import os, signal
+import numpy as np
+import levelsnap as ls
+image = np.random.default_rng(0).standard_normal(30_000_000)
+calls = {
+    "labels": lambda: ls.labels(image, np.linspace(-1, 1, 3000), threads=2),
+    "distinct": lambda: ls.distinct(image, threads=2),
+}
+children = []
+signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
+for name, call in calls.items():
+    right = call()
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    while not children:
+        found = call()
+    if children == [0]:
+        os._exit(0 if np.array_equal(found, right) else 4)
+    assert os.waitpid(children.pop(), 0)[1] == 0, name
+"""
+
+
+def test_a_child_forked_in_a_signal_handler_may_go_on():
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IN_A_HANDLER]
+    subprocess.run(run, env=environment, check=True, timeout=SECONDS)
+
+
 OTHER = """
 #include <omp.h>
 int others(void)

@@ -15,6 +15,7 @@ from levelsnap._nearest cimport (
     LS_IMAGE, LS_MASK, LS_WHERE, Operands, Table, ls_isa, ls_job, ls_plan, ls_table, ls_type,
     ls_visit, ls_visitor
 )
+from levelsnap._team cimport is_forked
 
 cdef extern from "distinct.h" nogil:
     enum:
@@ -122,24 +123,31 @@ cdef class Image:
         The states lie `size` bytes apart. Returns what the visitors did, or-ed, once one does not
         return 0.
         """
-        cdef Py_ssize_t share = (stop - start + threads - 1) // threads, done = 0, here
+        cdef Py_ssize_t share = (stop - start + threads - 1) // threads, done = 0
         cdef int t, stopped = 0
         with nogil:
             while done < share and not stopped:
-                if threads == 1:
-                    here = min(<Py_ssize_t>CHUNK, share - done)
-                    stopped = ls_visit(&self.job, start + done, here, visitor, states)
+                if threads == 1 or is_forked():
+                    for t in range(threads):
+                        stopped |= self.visit_share(
+                            start + t * share + done, stop, share - done, visitor, states + t * size
+                        )
                 else:
                     for t in prange(threads, num_threads=threads, schedule="static"):
-                        here = min(<Py_ssize_t>CHUNK, share - done)
-                        here = min(here, stop - start - t * share - done)
-                        stopped |= ls_visit(
-                            &self.job, start + t * share + done, here, visitor, states + t * size
+                        stopped |= self.visit_share(
+                            start + t * share + done, stop, share - done, visitor, states + t * size
                         )
                 done += CHUNK
                 with gil:
                     PyErr_CheckSignals()
         return stopped
+
+    cdef int visit_share(
+        self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t left, ls_visitor *visitor, char *state
+    ) noexcept nogil:
+        """The next elements of a share of which so many are left."""
+        cdef Py_ssize_t n = min(left, min(<Py_ssize_t>CHUNK, stop - start))
+        return ls_visit(&self.job, start, n, visitor, state)
 
 
 cdef struct copier:
@@ -232,7 +240,7 @@ cdef class Bitmap:
         """Add keys that have been dealt out: one thread those from starts[i] to starts[i + 1]."""
         cdef Py_ssize_t n = starts.shape[0] - 1, i
         with nogil:
-            if threads == 1:
+            if threads == 1 or is_forked():
                 ls_bitmap_add_keys(&self.bitmap, &keys[starts[0]], starts[n] - starts[0])
             else:
                 for i in prange(n, num_threads=threads, schedule="dynamic"):
@@ -246,7 +254,7 @@ cdef class Bitmap:
         cdef uint32_t[::1] elements
         ls_bitmap_close(&self.bitmap)
         with nogil:
-            if threads == 1:
+            if threads == 1 or is_forked():
                 for i in range(groups):
                     start[i + 1] = ls_bitmap_size(&self.bitmap, i * LS_GROUP_PAGES)
             else:
@@ -256,7 +264,7 @@ cdef class Bitmap:
         found = np.empty(starts[groups], np.uint32)
         elements = found
         with nogil:
-            if threads == 1:
+            if threads == 1 or is_forked():
                 for i in range(groups):
                     ls_bitmap_take(&self.bitmap, i * LS_GROUP_PAGES, &elements[start[i]])
             else:
@@ -291,7 +299,7 @@ cdef class Bitmap:
         state.bitmap = &self.bitmap
         state.counts = &counts[0]
         with nogil:
-            if threads == 1:
+            if threads == 1 or is_forked():
                 ls_bitmap_count_keys(&state, &keys[starts[0]], starts[n] - starts[0])
             else:
                 for i in prange(n, num_threads=threads, schedule="dynamic"):
@@ -445,7 +453,7 @@ cdef class Deal:
             first = 0
             while first < n:
                 last = min(n, first + BUCKETS * threads)
-                if threads == 1:
+                if threads == 1 or is_forked():
                     for i in range(first, last):
                         distinct[i] = self.sort_one(
                             &memory[0], starts[i], starts[i + 1], unique, &scratch[0, 0]
@@ -483,7 +491,7 @@ cdef class Deal:
             first = 0
             while first < n:
                 last = min(n, first + BUCKETS * threads)
-                if threads == 1:
+                if threads == 1 or is_forked():
                     for i in range(first, last):
                         self.count_one(
                             &memory[0], starts[i], starts[i + 1], &counts[0] + places[i]

@@ -30,6 +30,8 @@ from cython.parallel cimport prange
 from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
+from levelsnap._team cimport is_forked
+
 from enum import IntEnum
 
 cdef extern from "kmeans1d.h" nogil:
@@ -282,7 +284,7 @@ def run_passes(
         runs[t].done = runs[t].first = 0
     with nogil:
         while done < points.points.n:
-            if threads == 1:
+            if threads == 1 or is_forked():
                 for t in range(n_passes):
                     ls_pass_run(&runs[t], PASS_STEPS, isa)
             else:

@@ -3,9 +3,11 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release,
     PyObject_GetBuffer
 )
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
 from cython.parallel cimport prange
 from libc.string cimport memset
+
+from levelsnap._team cimport is_forked
 
 BEST_ISA = <int>ls_best_isa()
 
@@ -170,7 +172,7 @@ def nearest(
         first = 0
         while first < blocks:
             last = min(first + CHUNK, blocks)
-            if threads == 1:
+            if threads == 1 or is_forked():
                 for b in range(first, last):
                     nans += run_block(&job, b)
             else:
@@ -188,6 +190,11 @@ cdef Py_ssize_t run_block(const ls_job *job, Py_ssize_t block) noexcept nogil:
     return ls_run(job, start, min(<Py_ssize_t>BLOCK, job.size - start))
 
 
+# Without `try`, which would run Python code, and may fail where there is no room for a call.
+cdef extern from "Python.h":
+    int get_buffer "PyObject_GetBuffer"(object array, Py_buffer *view, int flags) noexcept
+
+
 # From this many elements on, other Python threads go on meanwhile.
 cdef enum:
     RELEASE_FROM = 1 << 12
@@ -202,13 +209,11 @@ def nearest_plain(Table table not None, image, result, bint snapped):
     """
     cdef Py_buffer x, r
     cdef Py_ssize_t nans = -1
-    try:
-        PyObject_GetBuffer(image, &x, PyBUF_C_CONTIGUOUS)
-    except (BufferError, ValueError):
+    if get_buffer(image, &x, PyBUF_C_CONTIGUOUS):
+        PyErr_Clear()
         return -1
-    try:
-        PyObject_GetBuffer(result, &r, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    except (BufferError, ValueError):
+    if get_buffer(result, &r, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE):
+        PyErr_Clear()
         PyBuffer_Release(&x)
         return -1
     if is_plain(&x, &r, snapped):

@@ -7,12 +7,14 @@ cdef extern from *:
     #else
     #define LS_OPENMP 0
     static int omp_get_max_threads(void) { return 1; }
+    static int omp_get_thread_limit(void) { return 1; }
     #endif
     """
     const int LS_OPENMP
     int omp_get_max_threads()
+    int omp_get_thread_limit()
 
-cdef extern from "team.h":
+cdef extern from "team.h" nogil:
     int ls_team_start(int cpus, bint forked)
     bint ls_team_forked()
     int ls_team_take(int threads)
@@ -29,10 +31,10 @@ def start(int cpus, bint forked):
 
 def openmp_limit():
     """The most threads that OpenMP gives to a call of this thread."""
-    return omp_get_max_threads()
+    return min(omp_get_max_threads(), omp_get_thread_limit())
 
 
-def is_forked():
+cpdef bint is_forked() noexcept nogil:
     """Whether this process is the child of a fork."""
     return ls_team_forked()
 

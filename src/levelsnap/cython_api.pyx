@@ -1,7 +1,8 @@
 """The functions behind include/levelsnap.h, for other compiled modules (docs/embedding.md)."""
+from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches, PyErr_SetInterrupt
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport uint64_t
+from libc.stdint cimport INT32_MAX, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -18,6 +19,10 @@ cdef Py_ssize_t SIZE = 1 << 30
 DTYPES = {code: dtype for dtype, code in ELEMENT_TYPES.items()}
 
 
+cdef extern from "Python.h":
+    int Py_IsInitialized() nogil
+
+
 cdef struct full_table:
     levelsnap_table known
     ls_table table
@@ -30,16 +35,28 @@ cdef union label_of_any_size:
     uint32_t four
 
 
+# To a caller that looks at the error itself. `try` would run Python code, and may fail where there
+# is no room for a call.
+ctypedef int (*creator)(
+    levelsnap_table **table, int dtype, const double *centers, Py_ssize_t k, int label_size,
+    uint32_t nan_label,
+) noexcept
+
+
 cdef int create(
     levelsnap_table **table, int dtype, const double *centers, Py_ssize_t k, int label_size,
     uint32_t nan_label,
 ) noexcept with gil:
-    try:
-        return create_or_raise(table, dtype, centers, k, label_size, nan_label)
-    except MemoryError:
-        return LEVELSNAP_NO_MEMORY
-    except Exception:
-        return LEVELSNAP_FAILED
+    cdef int error = (<creator>create_or_raise)(table, dtype, centers, k, label_size, nan_label)
+    if error >= 0:
+        return error
+    error = LEVELSNAP_FAILED
+    if PyErr_ExceptionMatches(MemoryError):
+        error = LEVELSNAP_NO_MEMORY
+    elif PyErr_ExceptionMatches(KeyboardInterrupt):
+        PyErr_SetInterrupt()            # for the next Python code of the main thread
+    PyErr_Clear()
+    return error
 
 
 cdef int create_or_raise(
@@ -57,7 +74,7 @@ cdef int create_or_raise(
         return LEVELSNAP_BAD_LABEL_SIZE
     if k < 1:
         return LEVELSNAP_NO_CENTERS
-    if k - 1 >> 8 * label_size:
+    if k - 1 >> 8 * label_size or k > INT32_MAX:
         return LEVELSNAP_TOO_MANY
     if <uint64_t>nan_label >> 8 * label_size:
         return LEVELSNAP_BAD_NAN_LABEL
@@ -80,8 +97,11 @@ cdef int create_or_raise(
     return LEVELSNAP_OK
 
 
-cdef void destroy(levelsnap_table *table) noexcept with gil:
-    Py_DECREF(<object>(<full_table *>table).owner)
+cdef void destroy(levelsnap_table *table) noexcept nogil:
+    # A static object of C++ may end after the interpreter, which has freed all then.
+    if Py_IsInitialized():
+        with gil:
+            Py_DECREF(<object>(<full_table *>table).owner)
     free(table)
 
 

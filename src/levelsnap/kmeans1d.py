@@ -40,10 +40,11 @@ def optimal_cuts(
     """
     values, weights = problem.values, problem.weights
     n = len(values)
-    if k in (1, n):
-        return np.arange(1, k, dtype=np.int64)
-    if _evenly_spaced(values) and (weights is None or (weights == weights[0]).all()):
-        return _even_cuts(n, k)
+    every = k in (1, n)
+    if every or (_evenly_spaced(values) and (weights is None or (weights == weights[0]).all())):
+        if progress is not None:
+            progress(n, n)
+        return np.arange(1, k, dtype=np.int64) if every else _even_cuts(n, k)
     low, high = _outliers(values, weights, k)
     if low or high:
         inner = slice(low, n - high)

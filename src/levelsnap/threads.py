@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 # pathlib would take longer to import than the rest of the package.
 def _read(path: str) -> str:
-    with open(path) as file:
+    with open(path, errors="replace") as file:
         return file.read()
 
 

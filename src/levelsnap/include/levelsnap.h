@@ -1,8 +1,9 @@
 /* levelsnap from C, C++ and Cython: nearest levels without Python, from any thread.
  *
- * Call levelsnap_import() once, with the GIL held, where the extension module is initialized. Make
- * a table with levelsnap_create (from any thread, with or without the GIL), ask it from any number
- * of threads at once, and end with levelsnap_destroy.
+ * Call levelsnap_import() once in each C file that makes tables, with the GIL held, where the
+ * extension module is initialized. Make a table with levelsnap_create, ask it from any number of
+ * threads at once, and end with levelsnap_destroy. Both may be called from any thread, with or without
+ * the GIL, and take it meanwhile: hold no lock for which a holder of the GIL may wait.
  *
  * What asks a table allocates nothing, starts no thread, raises nothing and uses the kernels of
  * levelsnap.labels and levelsnap.snap. Images, labels and values are contiguous and aligned as
@@ -92,8 +93,8 @@ static inline int levelsnap_import(void)
     return 0;
 }
 
-/* A table for elements of one type. Centers: 1 to 256, 2^16 or 2^32 of them, for labels of 1, 2 or 4
- * bytes, finite and distinct, in any order. Returns LEVELSNAP_OK or what is wrong; *table is NULL
+/* A table for elements of one type. Centers: 1 to 256, 2^16 or 2^31 - 1 of them, for labels of 1, 2 or
+ * 4 bytes, finite and distinct, in any order. Returns LEVELSNAP_OK or what is wrong; *table is NULL
  * then. NaN gets nan_label. */
 static inline int levelsnap_create(levelsnap_table **table, int dtype, const double *centers,
                                    Py_ssize_t k, int label_size, uint32_t nan_label)
@@ -104,7 +105,7 @@ static inline int levelsnap_create(levelsnap_table **table, int dtype, const dou
                               : LEVELSNAP_NOT_IMPORTED;
 }
 
-/* Also with the GIL held or not; NULL is left alone. */
+/* NULL is left alone. */
 static inline void levelsnap_destroy(levelsnap_table *table)
 {
     if (table)
@@ -136,7 +137,8 @@ static inline const char *levelsnap_message(int error)
  * may be NULL. Returns how many elements are NaN: their values stay NaN. -1 if the table is for
  * another type or n is negative.
  *
- * levelsnap_label_TYPE and levelsnap_snap_TYPE do so for one element. */
+ * levelsnap_label_TYPE and levelsnap_snap_TYPE do so for one element; of a table for another type
+ * they give LEVELSNAP_NO_LABEL and x. */
 #define LEVELSNAP_DEFINE(NAME, TYPE, DTYPE)                                                       \
     static inline Py_ssize_t levelsnap_labels_and_snap_##NAME(const levelsnap_table *table,       \
                                                               const TYPE *image, Py_ssize_t n,    \
