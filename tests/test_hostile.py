@@ -46,11 +46,18 @@ def test_centers_that_are_no_numbers_are_refused(centers, call):
 
 @pytest.mark.parametrize(
     "centers",
-    [range(2**31), range(10**30), range(10**30, 0, -1), np.broadcast_to(1.0, 2**31)],
-    ids=["range", "endless", "downwards", "broadcast"],
+    [
+        range(2**24 + 1),
+        range(10**30),
+        range(10**30, 0, -1),
+        np.broadcast_to(1.0, 2**31),
+        memoryview(np.broadcast_to(1.0, (2, 2**31))),
+        np.broadcast_to(np.array(1, object), (2, 2**40)),
+    ],
+    ids=["range", "endless", "downwards", "broadcast", "memory", "objects"],
 )
 def test_too_many_centers_are_refused_before_they_are_made(centers):
-    with pytest.raises(ValueError, match="centers must be at most 2147483647, given"):
+    with pytest.raises(ValueError, match="centers must be at most 16777216, given"):
         ls.Codebook(centers)
 
 
