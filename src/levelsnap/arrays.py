@@ -1,5 +1,6 @@
 """What was given, as a NumPy array over memory that is there and stays there."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,22 @@ def as_array(given: Any) -> NDArray[Any]:
     An address that an object states without a buffer cannot be checked.
     """
     array = np.asarray(given)
-    if isinstance(given, np.ndarray) or isinstance(array.base, np.ndarray | memoryview | None):
+    owner = array.base
+    plain = isinstance(given, np.ndarray) or isinstance(owner, np.ndarray | memoryview | None)
+    if plain or array.size == 0:
         return array
     try:
-        whole = np.frombuffer(array.base, np.uint8)  # type: ignore[call-overload]
+        whole = np.asarray(memoryview(owner).cast("B"))  # type: ignore[arg-type]
     except (TypeError, ValueError, BufferError):  # it has no buffer
         return array
     start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    try:
-        return np.ndarray(array.shape, array.dtype, whole, start, array.strides)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{type(given).__name__} has an __array_interface__ of shape {array.shape}, strides "
-            f"{array.strides} and dtype {array.dtype} beyond its buffer of {whole.size} bytes"
-        ) from None
+    if whole.size:  # else NumPy takes it for large enough
+        with suppress(TypeError, ValueError):
+            return np.ndarray(array.shape, array.dtype, whole, start, array.strides)
+    raise ValueError(
+        f"{type(given).__name__} has an __array_interface__ of shape {array.shape}, strides "
+        f"{array.strides} and dtype {array.dtype} beyond its buffer of {whole.size} bytes"
+    )
 
 
 def refuse_masked(given: Any, what: str) -> None:

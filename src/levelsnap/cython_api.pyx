@@ -9,7 +9,7 @@ from levelsnap._nearest cimport Table, ls_table, run_table
 
 import numpy as np
 
-from .codebook import Codebook
+from .codebook import MAX_K, Codebook
 from .dtypes import ELEMENT_TYPES
 
 # Tables serve images of any size: they are made as for large ones.
@@ -57,7 +57,7 @@ cdef int create_or_raise(
         return LEVELSNAP_BAD_LABEL_SIZE
     if k < 1:
         return LEVELSNAP_NO_CENTERS
-    if k - 1 >> 8 * label_size:
+    if k - 1 >> 8 * label_size or k > MAX_K:
         return LEVELSNAP_TOO_MANY
     if <uint64_t>nan_label >> 8 * label_size:
         return LEVELSNAP_BAD_NAN_LABEL

@@ -360,7 +360,8 @@ class _Call:
         where nothing is read after them: the values, or a NaN that is still to get its label. A
         mask is still to be given to the results.
         """
-        outs = [out for out in (self.label_out, self.value_out) if out is not None]
+        given_outs = (self.labels, self.label_out), (self.values, self.value_out)
+        outs = [array for array, out in given_outs if out is not None]
         if len(outs) == 2 and _share_memory(*outs):
             raise ValueError("the two arrays given as out overlap each other")
         given, in_place = self.image, False
@@ -374,7 +375,7 @@ class _Call:
                         setattr(self, name, flags.copy())
             over_image = _same_elements(out, given)
             in_place |= over_image
-            harmless = out is self.value_out or (self.values is None and given.dtype.kind != "f")
+            harmless = out is self.values or (self.values is None and given.dtype.kind != "f")
             if not (over_image and harmless) and self.image is given and _share_memory(out, given):
                 self.image = given.copy(order="K")
         return in_place
