@@ -151,6 +151,67 @@ def test_quantize_with_opencv_and_a_seed(succeeds, image_file, tmp_path):
     assert_same(out, levelsnap.fit(image, 4, method="opencv", seed=5).snap(image))
 
 
+def test_choose_explains_a_missing_bic(succeeds, tmp_path):
+    np.save(tmp_path / "three.npy", np.array([1.0, 2.0, 4.0]))
+    lines = succeeds("choose", tmp_path / "three.npy").splitlines()
+    assert [line.split()[3] for line in lines[1:4]] == ["-12.0", "-12.9", "-"]
+    assert lines[4:] == ["-: no bic, as each group is one value or a variance is beyond floats"]
+    np.save(tmp_path / "one.npy", np.ones(3))
+    lines = succeeds("choose", tmp_path / "one.npy").splitlines()
+    assert lines[1].split() == ["1", "0", "1.000000", "-", "*"]
+    assert lines[-1] == "*: by gvf, as no number has a bic"
+
+
+HOSTILE_OPTIONS = {
+    "quantize": ["-k 0", "-k -1", "-k 9999999999999999999999", "-k 1.5", "-k x", "-k", "--foo"],
+    "fit": ["--method best", "--weights none", "--seed -1", "--seed x", "--threads 0"],
+    "choose": ["--k-max 0", "--k-max x", "--criterion aic", "--threads -1"],
+    "apply": ["--threads x", "--labels"],
+    "info": ["--threads 1", "second", ""],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, options) for name, several in HOSTILE_OPTIONS.items() for options in several],
+)
+def test_hostile_options_are_refused(name, options, command, image_file, tmp_path):
+    image, levels = image_file("image.npy"), tmp_path / "levels.json"
+    levelsnap.Codebook([1, 2]).save(levels)
+    arguments = {
+        "quantize": [image, tmp_path / "out.npy"] + ([] if "-k" in options else ["-k", 2]),
+        "fit": [image, "-o", tmp_path / "out.json", "--method", "lloyd", "-k", 2],
+        "choose": [image],
+        "apply": [levels, image, tmp_path / "out.npy"],
+        "info": [image] if options else ["a\udcffb.npy"],
+    }
+    before = files_in(tmp_path)
+    code, out, err = command(name, *arguments[name], *options.split())
+    assert (code, out) == (2, "")
+    assert re.search(r"(^|\n)Error: .+\n$", err), err
+    assert files_in(tmp_path) == before
+
+
+DAMAGED = [(name, s) for name in HOSTILE_OPTIONS for s in (".npy", ".png", ".tif")]
+DAMAGED += [("apply", ".json"), ("info", ".json")]
+
+
+@pytest.mark.parametrize(("name", "suffix"), DAMAGED)
+def test_a_damaged_file_is_named(name, suffix, fails, image_file, tmp_path):
+    damaged, levels = tmp_path / f"damaged{suffix}", tmp_path / "levels.json"
+    damaged.write_bytes(b"\x89PNG\r\n\x1a\n\0\0II*\0{" + bytes(99))
+    levelsnap.Codebook([1, 2]).save(levels)
+    pair = [damaged, image_file("image.npy")] if suffix == ".json" else [levels, damaged]
+    arguments = {
+        "quantize": [damaged, tmp_path / f"out{suffix}", "-k", 2],
+        "fit": [damaged, "-k", 2, "-o", tmp_path / "out.json"],
+        "choose": [damaged],
+        "apply": [*pair, tmp_path / "out.npy"],
+        "info": [damaged],
+    }
+    assert str(damaged) in fails(name, *arguments[name])
+
+
 def test_choose_shows_every_number_of_levels(succeeds, image_file):
     image = np.load(image_file("image.npy"))
     said = succeeds("choose", image_file("image.npy"), "--k-max", 4, "--weights", "counts")

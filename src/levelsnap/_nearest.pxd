@@ -25,6 +25,7 @@ cdef extern from "nearest.h" nogil:
 
     ctypedef struct ls_table:
         ls_type type
+        int element_size
         int label_size
         int value_size
         int depth

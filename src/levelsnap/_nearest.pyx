@@ -33,6 +33,17 @@ cdef enum:
     CHUNK = 64
 
 
+cdef Py_ssize_t element_size(const ls_table *table, int role, Py_ssize_t any) noexcept nogil:
+    """Bytes of an element of an operand; `any` of the image of a job that has no table."""
+    if role == LS_IMAGE:
+        return table.element_size or any
+    if role == LS_LABELS:
+        return table.label_size
+    if role == LS_VALUES:
+        return table.value_size
+    return 1
+
+
 cdef class Operands:
     """Holds the buffers of a job's arrays for as long as the job runs."""
 
@@ -63,6 +74,8 @@ cdef class Operands:
             if view.shape[d] != job.shape[d]:
                 raise ValueError("operands differ in shape")
             operand.strides[d] = view.strides[d]
+        if view.itemsize != element_size(&job.table, role, view.itemsize):
+            raise ValueError("an operand has another dtype than when it was checked")
         operand.data = <char *>view.buf
         operand.size = <int>view.itemsize
         operand.swapped = swapped
@@ -216,7 +229,7 @@ def nearest_plain(Table table not None, image, result, bint snapped):
         PyErr_Clear()
         PyBuffer_Release(&x)
         return -1
-    if is_plain(&x, &r, snapped):
+    if is_plain(&table.table, &x, &r, snapped):
         if x.len < RELEASE_FROM * x.itemsize:
             nans = run_plain(&table.table, &x, &r, snapped)
         else:
@@ -227,9 +240,13 @@ def nearest_plain(Table table not None, image, result, bint snapped):
     return nans
 
 
-cdef bint is_plain(const Py_buffer *x, const Py_buffer *r, bint snapped) noexcept nogil:
-    cdef int d
+cdef bint is_plain(
+    const ls_table *table, const Py_buffer *x, const Py_buffer *r, bint snapped,
+) noexcept nogil:
+    cdef int d, result_size = table.value_size if snapped else table.label_size
     cdef size_t a = <size_t>x.buf, b = <size_t>r.buf
+    if x.itemsize != table.element_size or r.itemsize != result_size:  # set by another thread
+        return False
     if x.ndim != r.ndim or a % x.itemsize or b % r.itemsize:
         return False
     for d in range(x.ndim):

@@ -8,7 +8,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .fit import check_integer, check_progress, values_to_fit
+from .fit import check_choice, check_integer, check_progress, values_to_fit
 from .histogram import Histogram, check_weights
 from .kmeans1d import Grid, cell_edges, optimal_cuts
 from .points import Edges, Problem
@@ -115,8 +115,7 @@ def choose_k(
        programming. The R Journal 3/2, 2011, and its package up to version 3.4.12.
     """
     k_max = check_integer("k_max", k_max, 1)
-    if criterion not in _CRITERIA:
-        raise ValueError(f'criterion must be "bic" or "gvf", given {criterion!r}')
+    check_choice("criterion", criterion, _CRITERIA)
     check_weights(weights)
     check_progress(progress)
     if threads is not None:

@@ -5,6 +5,7 @@ import json
 import math
 import numbers
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import interchange
 from . import nearest as _nearest
 from ._nearest import Table
+from .arrays import as_array, refuse_masked
 from .containers import adaptor
 from .dtypes import cast, check_dtype, integer_range, native, split
 from .histogram import Histogram, as_histogram, check_weights
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _FORMAT = "levelsnap-codebook"
 _FORMAT_VERSION = 1
 _MAX_FILE_SIZE = 2**28  # bytes: some ten million centers
-_MAX_K = 2**31 - 1
+MAX_K = 2**24  # about 2 GB with their tables
 
 
 class Codebook:
@@ -34,13 +36,13 @@ class Codebook:
     Parameters
     ----------
     centers : array_like, shape (K,), or Codebook
-        K >= 1 finite, distinct real numbers in any order; rounded to float64 and sorted.
+        1 to 2**24 finite, distinct real numbers in any order; rounded to float64 and sorted.
 
     Raises
     ------
     ValueError
-        No centers, more than one dimension, NaN or infinite centers, or two that are equal as
-        float64.
+        No centers or more than 2**24, more than one dimension, NaN or infinite centers, or two
+        that are equal as float64.
     TypeError
         Centers that are not real numbers.
 
@@ -196,7 +198,7 @@ class Codebook:
         check_dtype(dtype, "the result")
         if (foreign := adaptor(labels)) is not None:
             return foreign.decode(labels, self, dtype)
-        array, where, mask, masked = _nearest.examine(labels, True)
+        array, where, mask, masked = _nearest.examine(labels, True, "labels")
         if array.dtype.kind not in "iu":
             raise TypeError(f"labels have dtype {array.dtype}; accepted are integer dtypes")
         values = cast(self._centers, dtype)
@@ -206,7 +208,7 @@ class Codebook:
             if outside.any():
                 raise ValueError(f"labels hold {some[outside][0]}; accepted are 0 to {self.k - 1}")
             snapped[...] = values[np.where(asked, some, 0).astype(np.intp)]
-        return _nearest.wrap(result, labels, masked)
+        return _nearest.wrap(result, labels, masked, mask)
 
     def inertia(self, histogram: Histogram | ArrayLike, weights: str = "distinct") -> float:
         """The sum of squared distances to the nearest level.
@@ -412,7 +414,7 @@ class Codebook:
         self, dtype: np.dtype, label_dtype: np.dtype, value_dtype: np.dtype | None, size: int
     ) -> Table:
         """The kernel's table for native dtypes and images of about `size` elements, made once."""
-        method = choose_method(dtype, self.k, size)
+        method = choose_method(dtype, len(self._centers), size)
         key = method, dtype, label_dtype.itemsize, value_dtype
         table = self._tables.get(key)
         if table is None:
@@ -451,11 +453,10 @@ def thresholds(centers: Codebook | ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
 
 def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
     """Centers as a read-only, ascending float64 array."""
-    if isinstance(centers, range | np.ndarray):  # before anything of their size is allocated
-        _check_k(centers.size if isinstance(centers, np.ndarray) else _range_length(centers))
-    given = np.asarray(centers)
-    if np.ma.is_masked(centers):
-        raise ValueError("centers hold masked elements; pass centers.compressed()")
+    _check_k(_length(centers))  # before anything of their size is allocated
+    given = as_array(centers)
+    _check_k(given.size)
+    refuse_masked(centers, "centers")
     if given.dtype.kind == "O" and all(isinstance(c, numbers.Real) for c in given.flat):
         try:  # Fraction, int beyond 64 bits
             given = given.astype(np.float64)
@@ -485,13 +486,18 @@ def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
 
 
 def _check_k(k: int) -> None:
-    if k > _MAX_K:
-        raise ValueError(f"centers must be at most {_MAX_K}, given {k}")
+    if k > MAX_K:
+        raise ValueError(f"centers must be at most {MAX_K}, given {k}")
 
 
-def _range_length(numbers_: range) -> int:
-    """As len(), which fails beyond 2**63 - 1."""
-    return max(0, -((numbers_.start - numbers_.stop) // numbers_.step))
+def _length(given: Any) -> int:
+    """As len(); 0 for what has none, and at most `sys.maxsize`."""
+    try:
+        return len(given)
+    except TypeError:
+        return 0
+    except OverflowError:
+        return sys.maxsize
 
 
 def _midpoint_floors(centers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches, PyErr_SetInterrupt
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport INT32_MAX, uint64_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -10,7 +10,7 @@ from levelsnap._nearest cimport Table, ls_table, run_table
 
 import numpy as np
 
-from .codebook import Codebook
+from .codebook import MAX_K, Codebook
 from .dtypes import ELEMENT_TYPES
 
 # Tables serve images of any size: they are made as for large ones.
@@ -74,7 +74,7 @@ cdef int create_or_raise(
         return LEVELSNAP_BAD_LABEL_SIZE
     if k < 1:
         return LEVELSNAP_NO_CENTERS
-    if k - 1 >> 8 * label_size or k > INT32_MAX:
+    if k - 1 >> 8 * label_size or k > MAX_K:
         return LEVELSNAP_TOO_MANY
     if <uint64_t>nan_label >> 8 * label_size:
         return LEVELSNAP_BAD_NAN_LABEL

@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .codebook import Codebook
+from .codebook import MAX_K, Codebook
 from .containers import adaptor
 from .histogram import Histogram, check_weights, distinct, histogram
 from .kmeans1d import Grid, cell_edges, group_means, lloyd_cuts, optimal_cuts
@@ -120,15 +120,17 @@ def fit(
        and Bregman divergence clustering in 1D. arXiv:1701.07204, 2017.
     """
     k = check_integer("k", k, 1)
-    if method not in _METHODS:
-        accepted = ", ".join(f'"{name}"' for name in _METHODS)
-        raise ValueError(f"method must be one of {accepted}, given {method!r}")
+    check_choice("method", method, _METHODS)
     check_weights(weights)
     max_distinct = check_integer("max_distinct", max_distinct, 1)
     attempts = check_integer("attempts", attempts, 1)
     max_iter = check_integer("max_iter", max_iter, 1)
     if not isinstance(eps, numbers.Real):
         raise TypeError(f"eps must be a number, given {eps!r}")
+    try:
+        eps = float(eps)
+    except OverflowError:
+        eps = math.inf
     if not 0 <= eps < math.inf:
         raise ValueError(f"eps must be finite and not negative, given {eps!r}")
     if seed is not None:
@@ -148,6 +150,7 @@ def fit(
     if method == "opencv":
         return _fit_opencv(values, k, seed, attempts, max_iter, eps)
     _check_k(k, len(values), "distinct values")
+    _check_k(k, MAX_K, "levels that a codebook may have")
     if method == "optimal" and len(values) > max_distinct and not approximate:
         raise ValueError(
             f"{len(values)} distinct values are more than max_distinct = {max_distinct}; "
@@ -263,9 +266,10 @@ def _fit_opencv(
     if beyond:
         raise ValueError('values are beyond the range of float32, which method "opencv" uses')
     _check_k(k, len(data), "distinct values as float32")
+    for name, number in [("seed", seed), ("attempts", attempts), ("max_iter", max_iter)]:
+        if number is not None and number >= 2**31:
+            raise ValueError(f'{name} must be below 2**31 for method "opencv", given {number}')
     if seed is not None:
-        if seed >= 2**31:
-            raise ValueError(f'seed must be below 2**31 for method "opencv", given {seed}')
         cv2.setRNGSeed(seed)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, max_iter, eps)
     _, _, found = cv2.kmeans(
@@ -306,6 +310,12 @@ def _count(
 def _check_k(k: int, n: int, what: str) -> None:
     if k > n:
         raise ValueError(f"k = {k} is more than the {n} {what}")
+
+
+def check_choice(name: str, value: object, accepted: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in accepted:
+        quoted = ", ".join(f'"{choice}"' for choice in accepted)
+        raise ValueError(f"{name} must be one of {quoted}, given {value!r}")
 
 
 def check_progress(progress: object) -> None:

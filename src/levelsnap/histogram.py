@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import as_array, refuse_masked
 from .containers import adaptor
 from .dtypes import check_dtype, native
 from .nearest import examine
@@ -223,7 +224,8 @@ def check_weights(weights: object) -> None:
 
 
 def _check_values(values: ArrayLike) -> NDArray:
-    array = np.asarray(values)
+    array = as_array(values)
+    refuse_masked(values, "values")
     check_dtype(array.dtype, "values")
     if array.ndim != 1:
         raise ValueError(f"values must have one dimension, given shape {array.shape}")
@@ -232,21 +234,32 @@ def _check_values(values: ArrayLike) -> NDArray:
         if np.isnan(array).any():
             raise ValueError("values hold NaN")
         array = fold_zero(array)
-    if not (array[1:] > array[:-1]).all():
-        raise ValueError("values must be strictly ascending")
+    wrong = np.flatnonzero(~(array[1:] > array[:-1]))
+    if len(wrong):
+        i = wrong[0]
+        raise ValueError(
+            f"values must be strictly ascending, given {array[i]} before {array[i + 1]}"
+        )
     return array
 
 
 def _check_counts(counts: ArrayLike) -> NDArray:
-    array = np.asarray(counts)
+    array = as_array(counts)
+    refuse_masked(counts, "counts")
     if array.size == 0:
         array = array.astype(np.uint64)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"counts must be integers or floats, given dtype {array.dtype}")
+        raise TypeError(
+            f"counts must be integers of up to 64 bits or floats, given dtype {array.dtype}"
+        )
     if array.ndim != 1:
         raise ValueError(f"counts must have one dimension, given shape {array.shape}")
-    if not ((array >= 0) & np.isfinite(array)).all():
-        raise ValueError("counts must be finite and not negative")
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # longdouble
+            array = array.astype(np.float64)
+    wrong = array[~((array >= 0) & np.isfinite(array))]
+    if len(wrong):
+        raise ValueError(f"counts must be finite and not negative, given {wrong[0]}")
     return array.astype(np.float64 if array.dtype.kind == "f" else np.uint64)
 
 
@@ -296,4 +309,8 @@ def _sums(counts: NDArray, starts: NDArray[np.intp]) -> NDArray:
         exact = np.add.reduceat(counts.astype(object), starts)
         if max(exact) >= 1 << 64:
             raise ValueError("the counts of one value add up to more than 64 bits hold")
-    return np.add.reduceat(counts, starts)
+    with np.errstate(over="ignore"):
+        sums = np.add.reduceat(counts, starts)
+    if not np.isfinite(sums).all():
+        raise ValueError("the weights of one value add up to more than float64 holds")
+    return sums

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import codebook as _codebook
 from ._nearest import Table, nearest_plain
 from ._nearest import nearest as run_kernel
+from .arrays import as_array
 from .containers import adaptor
 from .dtypes import cast, check_dtype, integer_range, is_swapped, native
 from .tables import label_cost
@@ -256,7 +257,7 @@ class _Call:
         return self.where is not None or self.mask is not None
 
     def take_labels(self, out: Any, dtype: Any) -> None:
-        highest = self.codebook.k - 1
+        highest = len(self.codebook._centers) - 1
         if out is not None:
             self.label_out = out
             self.labels = _check_out(out, self.image, dtype)
@@ -281,7 +282,8 @@ class _Call:
     def run(self, nan_label: int | None, remedy: str, threads: int | None) -> None:
         """Call the kernel; `nan_label` None: NaN is refused."""
         labels, values = self.labels, self.values
-        team_of_call = team(threads, self.image.size, label_cost(self.image.dtype, self.codebook.k))
+        k = len(self.codebook._centers)
+        team_of_call = team(threads, self.image.size, label_cost(self.image.dtype, k))
         if labels is not None and nan_label is not None:
             nan_label = _nan_label_bits(nan_label, labels.dtype)
         into_integers = values is not None and values.dtype.kind != "f"
@@ -345,9 +347,9 @@ class _Call:
 
     def _result(self, array: Any, out: Any) -> Any:
         if out is None:
-            return wrap(array, self.given, self.masked)
+            return wrap(array, self.given, self.masked, self.mask)
         if self.masked and isinstance(out, np.ma.MaskedArray):
-            out.mask = np.ma.getmask(self.given)
+            out.mask = np.ma.nomask if self.mask is None else self.mask
         return out
 
     def _separate(self) -> bool:
@@ -355,9 +357,11 @@ class _Call:
 
         A kernel reads what is skipped, and each element, before it writes there: flags and values
         that lie exactly under their results are harmless, and NaN stays NaN. Labels are so only
-        where nothing is read after them: the values, or a NaN that is still to get its label.
+        where nothing is read after them: the values, or a NaN that is still to get its label. A
+        mask is still to be given to the results.
         """
-        outs = [out for out in (self.label_out, self.value_out) if out is not None]
+        given_outs = (self.labels, self.label_out), (self.values, self.value_out)
+        outs = [array for array, out in given_outs if out is not None]
         if len(outs) == 2 and _share_memory(*outs):
             raise ValueError("the two arrays given as out overlap each other")
         given, in_place = self.image, False
@@ -365,13 +369,13 @@ class _Call:
             for name in ("where", "mask"):
                 flags = getattr(self, name)
                 if flags is not None and _share_memory(out, flags):
-                    if _same_elements(out, flags):
+                    if _same_elements(out, flags) and name == "where":
                         in_place = True
                     else:
                         setattr(self, name, flags.copy())
             over_image = _same_elements(out, given)
             in_place |= over_image
-            harmless = out is self.value_out or (self.values is None and given.dtype.kind != "f")
+            harmless = out is self.values or (self.values is None and given.dtype.kind != "f")
             if not (over_image and harmless) and self.image is given and _share_memory(out, given):
                 self.image = given.copy(order="K")
         return in_place
@@ -388,7 +392,7 @@ class _Call:
         )
 
 
-def examine(image: Any, where: Any) -> tuple[NDArray, Flags, Flags, bool]:
+def examine(image: Any, where: Any, what: str = "image") -> tuple[NDArray, Flags, Flags, bool]:
     """The image as an array of an accepted dtype, where, its mask, and if it is a masked array.
 
     ``where`` and the mask become boolean arrays of the image's shape, or None if they skip nothing.
@@ -396,11 +400,23 @@ def examine(image: Any, where: Any) -> tuple[NDArray, Flags, Flags, bool]:
     if image is np.ma.masked:  # its attributes cannot be set, nor copied to a result
         image = np.ma.MaskedArray(0.0, mask=True)
     masked = isinstance(image, np.ma.MaskedArray)
-    array = np.asarray(image)
-    check_dtype(array.dtype, "image")
+    array = as_array(image)
+    check_dtype(array.dtype, what)
     asked = None if where is True else _check_where(where, array.shape)
-    mask = np.ma.getmask(image)
-    return array, asked, None if mask is np.ma.nomask else mask, masked
+    return array, asked, _mask_of(image, array.shape), masked
+
+
+def _mask_of(image: Any, shape: tuple[int, ...]) -> Flags:
+    given = np.ma.getmask(image)
+    if given is np.ma.nomask:
+        return None
+    mask = as_array(given)
+    if mask.dtype != bool or mask.shape != shape:
+        raise ValueError(
+            f"the mask has dtype {mask.dtype} and shape {mask.shape}; the image needs a boolean "
+            f"one of shape {shape}"
+        )
+    return mask
 
 
 def blocks(
@@ -420,14 +436,13 @@ def blocks(
             yield x, asked & ~masked, *others
 
 
-def wrap(result: NDArray, given: Any, masked: bool) -> Any:
+def wrap(result: NDArray, given: Any, masked: bool, mask: Flags) -> Any:
     """A fresh result in the clothes of the array it was made of."""
     if not masked:
         return result[()] if result.ndim == 0 else result
     if given is np.ma.masked:
         return given
-    mask = np.ma.getmask(given)
-    wrapped = np.ma.MaskedArray(result, mask if mask is np.ma.nomask else mask.copy())
+    wrapped = np.ma.MaskedArray(result, np.ma.nomask if mask is None else mask.copy())
     if _holds(result.dtype, given.fill_value):
         wrapped.fill_value = given.fill_value
     return wrapped
@@ -435,12 +450,15 @@ def wrap(result: NDArray, given: Any, masked: bool) -> Any:
 
 def _holds(dtype: np.dtype, value: Any) -> bool:
     """Whether a dtype can hold a scalar without loss."""
-    converted = cast(np.asarray(value), dtype)
+    given = np.asarray(value)
+    if given.dtype.kind not in "biuf" or given.ndim:
+        return False
+    converted = cast(given, dtype)
     return bool(converted == value) or bool(converted != converted and value != value)
 
 
 def _check_where(where: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    asked = np.asarray(where)
+    asked = as_array(where)
     if asked.dtype != bool:
         raise TypeError(f"where must be boolean, given dtype {asked.dtype}")
     try:
@@ -455,7 +473,7 @@ def _check_out(out: Any, image: NDArray, dtype: Any) -> NDArray:
     """`out` as a plain array over its memory."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, given {type(out).__name__}")
-    array = out.view(np.ndarray)
+    array = as_array(out)
     if array.shape != image.shape:
         raise ValueError(f"out has shape {array.shape}; the image has {image.shape}")
     if not array.flags.writeable:

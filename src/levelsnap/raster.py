@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .codebook import Codebook
+from .dtypes import check_dtype
 from .files import target_of, write_together
 
 Image = NDArray[Any]
@@ -73,8 +74,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     form = _format(path)
     try:
         image = form.read(path)
-        if image.dtype.kind not in "biuf":
-            raise ValueError(f"it holds {image.dtype}; accepted are bool, integers and floats")
+        check_dtype(image.dtype, "it")
     except (OSError, ImportError, MemoryError):
         raise
     except Exception as error:  # a damaged file can raise anything in the depths of a decoder
@@ -189,7 +189,8 @@ def _extra(package: str) -> ModuleType:
 
 
 def _read_npy(path: Path) -> Image:
-    return np.lib.format.open_memmap(path, mode="r")
+    with np.errstate(over="ignore"):  # a size that lies
+        return np.lib.format.open_memmap(path, mode="r")
 
 
 def _write_npy(file: BinaryIO, image: Image) -> None:
@@ -217,6 +218,11 @@ def _read_tiff(path: Path) -> Image:
             series for series in file.series if not series.keyframe.subfiletype & REDUCED_OR_MASK
         ] or file.series[:1]
         page = images[0].keyframe
+        if page.dtype is None:
+            raise ValueError(
+                f"pixels of {page.bitspersample} bits in sample format {page.sampleformat} are not "
+                "supported"
+            )
         if page.samplesperpixel > 1 or page.photometric in (
             tifffile.PHOTOMETRIC.RGB,
             tifffile.PHOTOMETRIC.PALETTE,

@@ -108,14 +108,15 @@ def make_table(
 ) -> Table:
     """A kernel's table for native dtypes; `value_dtype` None: only labels are asked for."""
     thresholds = codebook._native_thresholds(dtype)
-    values = None if value_dtype is None else cast(codebook.centers, value_dtype)
+    k = len(codebook._centers)
+    values = None if value_dtype is None else cast(codebook._centers, value_dtype)
     options = {"keep_nan": value_dtype == dtype}
     if value_dtype is not None:
         options["nan_value"] = nan_bits(value_dtype)
     search = search_table(
         thresholds,
         Method.SEARCH if method == Method.PATTERNS else method,
-        codebook.k,
+        k,
         label_dtype.itemsize,
         values,
         **options,
@@ -132,7 +133,7 @@ def make_table(
         element_type(dtype),
         np.empty(0, dtype),
         0,
-        codebook.k,
+        k,
         0,
         label_dtype.itemsize,
         values,

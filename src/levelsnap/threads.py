@@ -84,7 +84,7 @@ def set_num_threads(n: int) -> None:
         At least 1; more than there are CPUs is allowed.
     """
     global _chosen
-    _chosen = check_threads(n)
+    _chosen = check_threads(n, "the number of threads", "an integer of at least 1")
 
 
 def get_num_threads() -> int:
@@ -107,16 +107,18 @@ def get_num_threads() -> int:
     return max(1, min(limit for limit in limits if limit is not None))
 
 
-def check_threads(threads: object) -> int:
+def check_threads(
+    threads: object, name: str = "threads", accepted: str = "an integer of at least 1 or None"
+) -> int:
     """`threads` as an int of at least 1."""
     try:
         n = operator.index(threads)  # type: ignore[arg-type]
     except TypeError:
         n = None
     if n is None or isinstance(threads, bool):
-        raise TypeError(f"threads must be an integer of at least 1 or None, given {threads!r}")
+        raise TypeError(f"{name} must be {accepted}, given {threads!r}")
     if n < 1:
-        raise ValueError(f"threads must be at least 1, given {n}")
+        raise ValueError(f"{name} must be at least 1, given {n}")
     return n
 
 

@@ -93,8 +93,10 @@ def find_values(
     Elements that are NaN, False in `where` or True in `mask` are skipped; -0.0 counts as 0.0.
     `plan` forces a way.
     """
-    image = Image(array, is_swapped(array.dtype), where, mask)
     dtype = native(array.dtype)
+    image = Image(array, is_swapped(array.dtype), where, mask)
+    if image.itemsize != dtype.itemsize:
+        raise ValueError("the image has another dtype than when it was checked")
     if dtype.itemsize <= 2:
         return _by_patterns(image, dtype, threads, counted)
     if plan is None:

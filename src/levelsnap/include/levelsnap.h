@@ -93,8 +93,8 @@ static inline int levelsnap_import(void)
     return 0;
 }
 
-/* A table for elements of one type. Centers: 1 to 256, 2^16 or 2^31 - 1 of them, for labels of 1, 2 or
- * 4 bytes, finite and distinct, in any order. Returns LEVELSNAP_OK or what is wrong; *table is NULL
+/* A table for elements of one type. Centers: 1 to 256, 2^16 or 2^24 of them, for labels of 1, 2 or 4
+ * bytes, finite and distinct, in any order. Returns LEVELSNAP_OK or what is wrong; *table is NULL
  * then. NaN gets nan_label. */
 static inline int levelsnap_create(levelsnap_table **table, int dtype, const double *centers,
                                    Py_ssize_t k, int label_size, uint32_t nan_label)
@@ -122,7 +122,7 @@ static inline const char *levelsnap_message(int error)
         "there are no centers",
         "a center is NaN or infinite",
         "two centers are equal",
-        "there are more centers than such labels",
+        "there are more centers than such labels, or than 2^24",
         "the label for NaN does not fit the label size",
         "out of memory",
         "levelsnap_import() was not called, or failed",
