@@ -509,6 +509,7 @@ BOOK = ls.Codebook([1, 2])
 @pytest.mark.parametrize(
     ("call", "arguments", "match"),
     [
+        (ls.Codebook.linear, (0, 1, 2**31), "at most 16777216, given 2147483648"),
         (BOOK.decode, ([0.5],), "labels have dtype float64"),
         (BOOK.decode, ([-1],), "labels hold -1; accepted are 0 to 1"),
         (BOOK.decode, (np.array([2**64 - 1], "u8"),), "labels hold 18446744073709551615"),

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import numbers
+import operator
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -100,6 +101,7 @@ class Codebook:
         ValueError
             ``k < 1``, ``lo >= hi``, or levels so close that two are equal as float64.
         """
+        _check_k(operator.index(k))
         return cls(interchange.evenly_spaced(lo, hi, k))
 
     @property
