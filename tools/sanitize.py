@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import ClassVar
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = [f"test_{name}.py" for name in ("kernels", "nearest", "kmeans1d", "values", "histogram")]
+NAMES = "kernels", "nearest", "kmeans1d", "values", "histogram"
+SUITES = tuple(f"test_{name}.py" for name in NAMES)
+SHARED = "test_freethreading.py"  # what eight threads share
 ALL_ISAS = "test_kernels.py"  # it goes through the instruction sets itself
 
 LLVM = "/usr/lib/llvm-14/lib"
@@ -67,7 +69,7 @@ PLANT = """
 """
 # The size is hidden from the compiler, which knows too much of malloc(1).
 BEYOND = "volatile size_t n = 1; volatile char *planted = malloc(n); planted[n] = 1;"
-UNSET = "volatile char *planted = malloc(1); if (*planted) return -1;"
+UNSET = "static volatile int set; volatile char *planted = malloc(1); if (*planted) set = 1;"
 OVERFLOW = "volatile int planted = 0x7fffffff; planted += 1;"
 RACE = "static volatile ptrdiff_t planted; planted += count;"
 MEET_THE_FAULT = """
@@ -95,9 +97,11 @@ class Check:
     """
 
     faults: ClassVar = {"beyond the end": BEYOND}
+    suites = SUITES
     isas = None  # all that the machine has
     wrapper = ()
-    tests = ()
+    # The slow ones measure memory, of which the sanitizers need more.
+    tests = ("--hypothesis-profile=few", "-m", "not slow")
 
     def __init__(self, folder):
         self.folder = folder
@@ -163,7 +167,7 @@ class Asan(Check):
 
 class Tsan(Check):
     faults: ClassVar = {"race": RACE}
-    tests = ("--hypothesis-profile=few",)
+    suites = (*SUITES, SHARED)
 
     def require(self):
         need("clang-14", "clang-14")
@@ -204,7 +208,7 @@ class Tsan(Check):
 class Valgrind(Check):
     faults: ClassVar = {"beyond the end": BEYOND, "unset": UNSET}
     isas = ("baseline",)
-    tests = ("--hypothesis-profile=few", "-k", "not mprotect and not AVX")
+    tests = (*Check.tests, "-k", "not mprotect and not AVX")
 
     def require(self):
         need("valgrind", "valgrind")
@@ -255,7 +259,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("check", choices=CHECKS)
     parser.add_argument("--isa", action="append", help="one instruction set, instead of all")
-    parser.add_argument("--only", action="append", choices=SUITES, help="one file of tests")
+    parser.add_argument(
+        "--only", action="append", choices=[*SUITES, SHARED], help="one file of tests"
+    )
     parser.add_argument("--folder", type=Path, help="build here, or use what was built here")
     parser.epilog = "After -- come arguments for pytest."
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
@@ -264,7 +270,7 @@ def main():
         raise SystemExit("the sanitizers run on Linux only")
     with tempfile.TemporaryDirectory(prefix="levelsnap-") as temporary:
         check = CHECKS[options.check]((options.folder or Path(temporary)).resolve())
-        clean = check_all(check, options.only or SUITES, options.isa, sys.argv[end + 1 :])
+        clean = check_all(check, options.only or check.suites, options.isa, sys.argv[end + 1 :])
     raise SystemExit(0 if clean else 1)
 
 
