@@ -114,6 +114,13 @@ def start(program, *arguments):
     )  # fmt: skip
 
 
+def end(process):
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_calls_are_interrupted(name):
     prepare, call, module = CALLS[name]
@@ -127,7 +134,7 @@ def test_calls_are_interrupted(name):
             process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=300)
     finally:
-        process.kill()
+        end(process)
     assert line == "works\n", errors
     assert process.returncode == 0
 
@@ -169,7 +176,7 @@ def test_command_line_leaves_nothing(command, tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     finally:
-        process.kill()
+        end(process)
     assert process.returncode == 1, errors
     assert errors.strip() == "Aborted!"
     assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == before

@@ -25,7 +25,8 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What later NumPy has no wheels for on 3.13t; each of the rest is left out if it has no wheel.
 NUMPY = {"3.13": "numpy<2.5"}
 NEEDED = ["pytest", "hypothesis"]
-WELCOME = ["click", "tifffile", "scikit-image", "mapclassify", "mypy", "opencv-python"]
+WELCOME = ["click", "cython", "setuptools", "threadpoolctl", "tifffile", "mypy"]
+WELCOME += ["scikit-image", "mapclassify", "opencv-python"]
 
 
 class CannotBeHad(Exception):
