@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from math import exp, inf, log, sqrt
 
 import numpy as np
@@ -26,6 +25,7 @@ from ._kmeans1d import (
     PASS_ROWS,
     Points,
     SweepEnd,
+    bands,
     lowest_path,
     path_back,
     positions_within,
@@ -45,6 +45,8 @@ MOST_VALUES = 2**31 - 1
 LEAST_PRICE = 2.0**-960
 # How much more than the best path, in prices, a path may cost for its positions to be kept.
 SLACK = 0.01
+# Denominators from here on count as unknown.
+MOST_PARTS = 2**60
 # Groups that a sweep may look at.
 BUDGET = 1 << 30
 
@@ -98,8 +100,8 @@ def best_cuts(
     while True:
         kept = np.empty(positions_within(passes.least, _raised(limit), None), np.int64)
         positions_within(passes.least, _raised(limit), kept)
-        graph = Graph(problem, kept, passes.least.take(kept, axis=1), price, _raised(limit))
-        cuts = graph.best_cuts(k)
+        graph = Graph(problem, kept, passes, price, _raised(limit))
+        cuts = graph.best_cuts(k, bracket)
         if cuts is None and len(kept) == n + 1:
             cuts = exact_cuts(problem.values, problem.weights, k)
             break
@@ -274,8 +276,8 @@ class Graph:
     problem : Problem
     positions : (m,) int64 array
         Ascending, from 0 to the number of values.
-    least : (2, m) array
-        Lower bounds of the least cost at `price` from position 0 and to the last.
+    passes : Passes
+        At `price`, from both ends.
     price, limit : float
         Paths that cost more than `limit` at `price` are left out.
     """
@@ -284,15 +286,22 @@ class Graph:
         self,
         problem: Problem,
         positions: Edges,
-        least: NDArray[np.float64],
+        passes: Passes,
         price: float,
         limit: float,
     ) -> None:
         m = len(positions)
-        self.problem, self.positions, self.least = problem, positions, least
+        self.problem, self.positions = problem, positions
         self.price, self.limit = price, limit
+        self.least = passes.least.take(positions, axis=1)
+        self.ends = np.empty((2, m), np.int32)
+        bands(
+            problem.points, positions, self.least, price, limit,
+            _sources(passes.previous, positions), np.empty(m), self.ends,
+        )  # fmt: skip
         self.potential = np.empty((m, 3))
-        self.fewest, self.most = np.empty((2, m), np.int32)
+        self.fewest, self.most, self.groups = np.empty((3, m), np.int32)
+        self.parts = np.empty(m, np.uint64)
         self.starts = np.empty(m + 1, np.intp)
         self.sources = np.empty(4 * m, np.intp)
         self.totals = np.empty((4 * m, 3))
@@ -301,10 +310,14 @@ class Graph:
     def exact(self) -> ExactCosts:
         return ExactCosts(self.problem, self.positions)
 
-    def best_cuts(self, k: int) -> Cuts | None:
-        """The lowest of the best cuts into k groups; None if none are found."""
+    def best_cuts(self, k: int, known: Bracket) -> Cuts | None:
+        """The lowest of the best cuts into k groups; None if none are found.
+
+        `known` is what the passes have found.
+        """
         bracket = Bracket(self.problem.points, k)
-        price, exact_price = self.price, None
+        price = self.price
+        exact_price = self._exact_slope(*known.ends()) if known.stuck else None
         everything = len(self.positions) > len(self.problem.values)
         for _ in range(12 if everything else 60):
             if not self._sweep(price if exact_price is None else exact_price):
@@ -324,12 +337,19 @@ class Graph:
     def _sweep(self, price: float | Fraction) -> bool:
         """Find the best paths to every position. False if that took too long."""
         done, decided = np.zeros(1, np.intp), False
-        scaled = (price, 0.0, 0.0) if isinstance(price, float) else self.exact.as_scaled(price)
+        parts = 0
+        if isinstance(price, float):
+            scaled = price, 0.0, 0.0
+            if self.problem.units[0] > 0:
+                parts = self.exact.from_scaled(price).denominator
+        else:
+            scaled, parts = self.exact.as_scaled(price), price.denominator
         while True:
             end = sweep(
-                self.problem.points, self.positions, self.least, self.price, self.limit, scaled,
-                self.potential, self.fewest, self.most, self.starts, self.sources, self.totals,
-                done, decided, BUDGET,
+                self.problem.points, self.positions, self.least, self.price, self.limit,
+                self.ends, scaled, parts if parts < MOST_PARTS else 0, self.potential,
+                self.fewest, self.most, self.groups, self.parts, self.starts, self.sources,
+                self.totals, done, decided, BUDGET,
             )  # fmt: skip
             decided = end == SweepEnd.UNDECIDED
             if decided:
@@ -388,10 +408,16 @@ class Graph:
 
     def _exact_slope(self, fewer: Edges, more: Edges) -> Fraction:
         costs = [
-            self.exact.total(pairwise(np.searchsorted(self.positions, edges).tolist()))
-            for edges in (fewer, more)
+            self.exact.total(np.searchsorted(self.positions, edges)) for edges in (fewer, more)
         ]
         return (costs[0] - costs[1]) / (len(more) - len(fewer))
+
+
+def _sources(previous: NDArray[np.uint32], positions: Edges) -> NDArray[np.int32]:
+    """The indices of the positions before some; -1 where it is not among them, and at 0."""
+    before = previous[positions[1:]]
+    indices = np.searchsorted(positions, before)
+    return np.append(-1, np.where(positions[indices] == before, indices, -1)).astype(np.int32)
 
 
 def _priced(points: Points, edges: Edges, price: float) -> float:
