@@ -45,6 +45,8 @@ class ExactCosts:
     def total(self, edges: NDArray[np.intp]) -> Fraction:
         """Of the groups between edges, which are indices of positions."""
         w, s1, s2 = np.diff(self._rows(edges))
+        if float(w.max()) * float(s2.max()) * len(w) >= 2.0**62:
+            w, s1, s2 = (row.astype(object) for row in (w, s1, s2))
         numerators = s2 * w - s1 * s1
         order = np.argsort(w, kind="stable")
         weights = w[order]
@@ -54,14 +56,17 @@ class ExactCosts:
         return sum((Fraction(n, w) for n, w in parts), Fraction(0))
 
     def _rows(self, indices: NDArray[np.intp]) -> NDArray:
-        """Sums of w, w d and w d**2 in rows, as Python integers."""
+        """Sums of w, w d and w d**2 in rows, as integers."""
         if self._sums is not None:
             return np.array([self._sums[i] for i in indices.tolist()], object).T
         unit, weight_unit = self._problem.units
-        sums = self._problem.sums.take(self._positions[indices], axis=1)[[4, 5, 0, 1, 2, 3]]
-        scales = np.repeat([weight_unit, weight_unit * unit, weight_unit * unit**2], 2)
-        whole = np.array([list(map(int, row)) for row in (sums.T / scales).T.tolist()], object)
-        return whole[::2] + whole[1::2]
+        sums = self._problem.sums.take(self._positions[indices], axis=1)
+        sums /= np.repeat([weight_unit * unit, weight_unit * unit**2, weight_unit], 2)[:, None]
+        if np.abs(sums).max() < 2.0**61:
+            whole = sums.astype(np.int64)
+        else:
+            whole = np.array([list(map(int, row)) for row in sums.tolist()], object)
+        return (whole[::2] + whole[1::2])[[2, 0, 1]]
 
     def from_scaled(self, price: float) -> Fraction:
         return Fraction(price) * Fraction(2) ** self.shift

@@ -57,14 +57,20 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
     /* The quotient, corrected by its exact remainder. */
     const double quotient = s1.hi / w.hi;
     const ls_pair back = ls_two_product(quotient, w.hi);
-    const double rest = ((s1.hi - back.hi) - back.lo + s1.lo - quotient * w.lo) / w.hi;
+    const double remainder = (s1.hi - back.hi) - back.lo + s1.lo - quotient * w.lo;
+    const double rest = remainder / w.hi;
     const double off = (s1_error + w_error * fabs(quotient)) / w.hi + 0x1p-100 * fabs(quotient);
 
-    const double local = ldexp(quotient, -exponent);
-    const ls_pair sum = ls_two_sum(median.hi, local);
-    const ls_pair whole = ls_two_sum(sum.hi, sum.lo + (median.lo + ldexp(rest, -exponent)));
-    const double error = 2 * ldexp(off, -exponent)
-                       + 0x1p-100 * (fabs(local) + fabs(median.hi)) + 0x1p-980;
+    const double local = ldexp(quotient, -exponent), local_rest = ldexp(rest, -exponent);
+    const ls_pair sum = ls_two_sum(median.hi, local), low = ls_two_sum(median.lo, local_rest);
+    const ls_pair tail = ls_two_sum(sum.lo, low.hi), whole = ls_two_sum(sum.hi, tail.hi);
+    const ls_pair product = ls_two_product(rest, w.hi);
+    double error = 2 * ldexp(off, -exponent)
+                 + 0x1p-100 * (fabs(local) + fabs(median.hi)) + 0x1p-980;
+    /* Often the mean lies halfway between two floats, and nothing has been rounded. */
+    if (p->unit > 0 && s1.lo == 0 && w.lo == 0 && product.hi == remainder && product.lo == 0
+        && low.lo == 0 && tail.lo == 0 && fabs(local_rest) > 0x1p-900)
+        error = 0;
     const int reliable = w.hi > p->weight_floor + p->kappa * weights;
     *mean = whole.hi;
     *distance = reliable ? fabs(whole.lo) + error : INFINITY;
