@@ -10,7 +10,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from .points import Problem, as_integers
+from .points import Edges, Problem, as_integers
 
 # Exact prefix sums of w, w d and w d**2.
 Sums = tuple[int, int, int]
@@ -77,6 +77,12 @@ class ExactCosts:
         high = float(scaled)
         low = float(scaled - Fraction(high))
         return high, low, abs(low) * 2.0**-50 + 2.0**-1000
+
+
+def exact_cost(problem: Problem, edges: Edges) -> Fraction:
+    """The cost of the groups between edges."""
+    costs = ExactCosts(problem, edges)
+    return costs.total(np.arange(len(edges))) / Fraction(2) ** (costs.shift + problem.cost_exponent)
 
 
 def exact_cuts(values: NDArray, weights: NDArray | None, k: int) -> NDArray[np.int64]:

@@ -69,7 +69,8 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
                  + 0x1p-100 * (fabs(local) + fabs(median.hi)) + 0x1p-980;
     /* Often the mean lies halfway between two floats, and nothing has been rounded. */
     if (p->unit > 0 && s1.lo == 0 && w.lo == 0 && product.hi == remainder && product.lo == 0
-        && low.lo == 0 && tail.lo == 0 && fabs(local_rest) > 0x1p-900)
+        && low.lo == 0 && tail.lo == 0 && (rest == 0 || fabs(local_rest) > 0x1p-900)
+        && fabs(local) > 0x1p-900)
         error = 0;
     const int reliable = w.hi > p->weight_floor + p->kappa * weights;
     *mean = whole.hi;
