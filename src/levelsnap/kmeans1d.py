@@ -304,8 +304,8 @@ def _cuts_about_gap(
         cuts = optimal_cuts(sides[side], groups, threads=threads)
         return cuts, exact_cost(sides[side], _edges(cuts, len(sides[side].values)))
 
-    # The most groups below the gap such that the last one of them gains no less than it would above.
-    # Both gains decrease, as the least cost is convex in the number of groups.
+    # The most groups below the gap of which the last one gains no less than it would above it. Both
+    # gains decrease with the groups, as the least cost is convex in their number.
     low, high = max(1, k - (len(values) - gap)), min(gap, k - 1)
     while low < high:
         below = (low + high + 1) // 2
