@@ -109,8 +109,9 @@ void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
 }
 
 /* Whether a path by the edge from i to j surely costs more than the best one by the edge from
- * `previous`, by more than the slack. It then does for any j farther from both, as the cost is Monge,
- * and whatever that edge leads to, it costs more than the least of all by more than the slack. */
+ * `previous`, by more than the slack. As the cost is Monge, it then does for all positions on one
+ * side of j, and a path by it costs more than the least of all by more than the slack: for those
+ * before j, if i lies behind `previous`; for those after j, if before it. */
 static int is_of_no_interest(const ls_bands *b, ptrdiff_t i, ptrdiff_t j)
 {
     const ls_estimate cost = ls_group_cost(b->points, b->positions[i], b->positions[j]);

@@ -107,7 +107,7 @@ void ls_pass_run_avx2(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx512(ls_pass *pass, ptrdiff_t steps);
 
 /* Which edges between n chosen positions may belong to a path within a limit. Those to a position
- * come from between two others, which never decrease with it, as the cost is Monge: so they are found
+ * come from between two others, which never decrease with it, as the cost is Monge: they are found
  * by walking along, with a look at few edges that are not of interest. */
 typedef struct {
     const ls_points *points;
