@@ -45,7 +45,7 @@ class ExactCosts:
     def total(self, edges: NDArray[np.intp]) -> Fraction:
         """Of the groups between edges, which are indices of positions."""
         w, s1, s2 = np.diff(self._rows(edges))
-        if float(w.max()) * float(s2.max()) * len(w) >= 2.0**62:
+        if int(w.max()) * int(s2.max()) * len(w) >= 2**62:
             w, s1, s2 = (row.astype(object) for row in (w, s1, s2))
         numerators = s2 * w - s1 * s1
         order = np.argsort(w, kind="stable")
