@@ -285,8 +285,9 @@ def _far_gap(problem: Problem) -> int:
         return 0
     if weights is None:
         return cut
-    total = weights.sum(dtype=np.float64)
-    return cut if total < 2.0**60 * float(weights[cut - 1 : cut + 1].min()) else 0
+    # Their sum may overflow.
+    heaviest, lightest = weights.max().item(), weights[cut - 1 : cut + 1].min().item()
+    return cut if heaviest / 2.0**60 * len(weights) < lightest else 0
 
 
 def _cuts_about_gap(
