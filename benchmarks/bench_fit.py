@@ -1,6 +1,6 @@
 """Time fit after checking the results, and peers beside it.
 
-    python benchmarks/bench_fit.py [solver scaled local breaks images memory]
+    python benchmarks/bench_fit.py [solver ties scaled local breaks images memory]
 
 prints Markdown tables:
 
@@ -10,6 +10,9 @@ solver
     threads it takes, and its cost over the optimum where it is larger. All are given the same
     values in random order. Peers that would take longer than ``--limit`` seconds, going by their
     time for fewer values or levels, or more than ``--memory`` gigabytes, are left out.
+ties
+    The search alone on integers with many equally good groups, as of a 16-bit image in which nearly
+    all values occur.
 scaled
     Values on which sums of squares cancel: the cost of each peer's groups over the optimum.
 local
@@ -220,6 +223,52 @@ def solver(options):
                 losses.append(f"{case}: {name} takes {seconds / ours:.2f} as long")
         print(f"| {kind} {n:,} | {k:,} | {' | '.join(cells)} |", flush=True)
     print(f"\nLosses: {'; '.join(losses) or 'none'}.")
+
+
+def tied():
+    """Name -> (values, numbers of levels)."""
+    rng = np.random.default_rng(0)
+    row = np.arange(65_536, dtype=np.uint16)
+    some = np.sort(rng.permutation(row)[:-20])
+    gaps = np.cumsum(rng.integers(1, 3, 20_000))
+    nanoseconds = 1_700_000_000 * 10**9 + np.arange(500)
+    return {
+        "uint16 but one value": (np.delete(row, 30_001), (3, 32, 256, 1000, 5000, 20_000)),
+        "uint16 but 20 values": (some, (3, 32, 256, 1000, 6551, 20_000)),
+        "gaps of 1 or 2, 20,000 values": (gaps, (3, 32, 256, 2000, 10_000, 15_000)),
+        "0..599 and 500 unix nanoseconds": (np.append(np.arange(600), nanoseconds), (3, 10, 100)),
+    }
+
+
+def ties(options):
+    threads = options.threads
+    columns = [f"{t} thread{'s' if t > 1 else ''}" for t in (1, threads)]
+    print(f"\n| values | K | {' | '.join(columns)} |\n| --- | ---: | ---: | ---: |")
+    for name, (values, ks) in tied().items():
+        problem = Problem(values, None, threads)
+        for k in ks:
+            if not re.search(options.only, f"{name}, K = {k:,}"):
+                continue
+            calls = [functools.partial(optimal_cuts, problem, k, threads=t) for t in (1, threads)]
+            assert_lowest(values, calls[0]())
+            assert (calls[0]() == calls[1]()).all()
+            times = [f"{best(call, options.repeats) * 1e3:,.3g} ms" for call in calls]
+            print(f"| {name} | {k:,} | {' | '.join(times)} |", flush=True)
+
+
+def assert_lowest(values, cuts):
+    """No cut can move by one, down for the same cost or up for less."""
+    edges = [0, *cuts.tolist(), len(values)]
+    values = values.tolist()
+
+    def cost(i, j):
+        offsets = [x - values[i] for x in values[i:j]]
+        return sum(x * x for x in offsets) - Fraction(sum(offsets) ** 2, j - i)
+
+    for a, b, c in zip(edges, edges[1:], edges[2:], strict=False):
+        least = cost(a, b) + cost(b, c)
+        assert b - 1 == a or cost(a, b - 1) + cost(b - 1, c) > least
+        assert b + 1 == c or cost(a, b + 1) + cost(b + 1, c) >= least
 
 
 def gallery():
@@ -516,6 +565,7 @@ def memory(options):
 def main():
     parts = {
         "solver": solver,
+        "ties": ties,
         "scaled": scaled,
         "local": local,
         "breaks": breaks,
@@ -528,7 +578,7 @@ def main():
         "--only",
         default="",
         metavar="PATTERN",
-        help='of solver, breaks and images, only cases such as "uniform 1,000, K = 8" that have it',
+        help='of solver, ties, breaks and images, only cases such as "uniform 1,000, K = 8"',
     )
     parser.add_argument("--size", type=int, default=12000, help="side of the square images")
     parser.add_argument("--repeats", type=int, default=5)

@@ -157,6 +157,11 @@ VALUES = {
         lambda random, n: 1e9 + random.integers(0, 9, n // 2) * 2.0**-20,
     ),
     "adjacent floats": lambda random, n: following(1.0, random.integers(1, 3, n)),
+    "gaps of 1 or 2": lambda random, n: np.cumsum(random.integers(1, 3, n)),
+    "gaps that repeat": lambda random, n: np.cumsum(np.tile(random.integers(1, 6, 3), n)[:n]),
+    "two rows far apart": lambda random, n: np.append(
+        np.arange(n // 2), 10**18 + np.arange(n // 2)
+    ),
     "trimodal": lambda random, n: np.concatenate([np.arange(n // 3) + c for c in (0, 64, 128)]),
 }
 
@@ -349,6 +354,68 @@ def test_sixteen_bit_ties(k):
 )
 def test_lowest_of_equally_good_cuts(values, k, expected):
     assert optimal_cuts(np.array(values), None, k).tolist() == expected
+
+
+def all_but(random, n, missing):
+    return np.sort(random.permutation(n + missing)[:n])
+
+
+TIED = {
+    "all but one": lambda random, n: all_but(random, n, 1),
+    "all but 20": lambda random, n: all_but(random, n, 20),
+    "gaps of 1 or 2": VALUES["gaps of 1 or 2"],
+    "gaps that repeat": VALUES["gaps that repeat"],
+    "two rows far apart": VALUES["two rows far apart"],
+    "two rows with gaps, far apart": lambda random, n: np.concatenate(
+        [all_but(random, n // 2, 3), 2**60 + all_but(random, n // 2, 3)]
+    ),
+    "three rows": lambda random, n: np.concatenate(
+        [np.arange(n // 3) + c * 10**7 for c in range(3)]
+    ),
+    "halves": lambda random, n: all_but(random, n, 5) / 2 - 20,
+}
+
+
+@pytest.mark.parametrize("isa", [isa for isa in Isa if isa <= ISA])
+@pytest.mark.parametrize("kind", TIED)
+def test_ties_against_the_exact_program(kind, isa, monkeypatch):
+    monkeypatch.setattr(prices, "ISA", isa)
+    random = np.random.default_rng(13)
+    values = TIED[kind](random, 180)
+    counts = random.integers(1, 3, len(values)).astype(np.uint64)
+    for k in (2, 9, 30, 70):
+        for weights in (None, counts):
+            expected = exact_cuts(values, weights, k).tolist()
+            assert optimal_cuts(values, weights, k).tolist() == expected
+
+
+@pytest.mark.parametrize("k", [60, 1000, 10_000])
+@pytest.mark.parametrize("kind", ["all but one", "all but 20", "gaps of 1 or 2"])
+def test_many_ties(kind, k):
+    values = TIED[kind](np.random.default_rng(14), 30_000)
+    n = len(values)
+    s1, s2 = (np.concatenate([[0], np.cumsum(x)]) for x in (values, values**2))
+
+    def cost(i, j):
+        return Fraction(int((s2[j] - s2[i]) * (j - i) - (s1[j] - s1[i]) ** 2), int(j - i))
+
+    def total(cuts):
+        return sum(cost(i, j) for i, j in itertools.pairwise([0, *cuts.tolist(), n]))
+
+    cuts, more = (optimal_cuts(values, None, groups) for groups in (k, k + 1))
+    assert optimal_cuts(values, None, k, threads=2).tolist() == cuts.tolist()
+    # With a price for each group, any groups cost at least this, by a plain program. No group of an
+    # optimum has three times as many values as there are on average.
+    price = float(total(cuts) - total(more))
+    least, window = np.zeros(n + 1), 3 * n // k + 3
+    for j in range(1, n + 1):
+        i = np.arange(max(j - window, 0), j)
+        costs = ((s2[j] - s2[i]) * (j - i) - (s1[j] - s1[i]) ** 2) / (j - i)
+        least[j] = (least[i] + costs).min() + price
+    assert float(total(cuts)) <= (least[n] - k * price) * (1 + 1e-9)
+    # No cut can be lower by one for the same cost.
+    for a, b, c in zip([0, *cuts[:-1]], cuts, [*cuts[1:], n], strict=True):
+        assert b - 1 == a or cost(a, b - 1) + cost(b - 1, c) > cost(a, b) + cost(b, c)
 
 
 def test_far_apart_ties_of_many_values():

@@ -50,16 +50,30 @@ def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int
 def positions_within(
     least: np.ndarray[Any, Any], limit: float, positions: np.ndarray[Any, Any] | None
 ) -> int: ...
+def bands(
+    points: Points,
+    positions: np.ndarray[Any, Any],
+    least: np.ndarray[Any, Any],
+    price: float,
+    limit: float,
+    previous: np.ndarray[Any, Any],
+    upper: np.ndarray[Any, Any],
+    ends: np.ndarray[Any, Any],
+) -> None: ...
 def sweep(
     points: Points,
     positions: np.ndarray[Any, Any],
     least: np.ndarray[Any, Any],
     pass_price: float,
     limit: float,
+    ends: np.ndarray[Any, Any],
     price: tuple[float, float, float],
+    price_parts: int,
     potential: np.ndarray[Any, Any],
     fewest: np.ndarray[Any, Any],
     most: np.ndarray[Any, Any],
+    groups: np.ndarray[Any, Any],
+    parts: np.ndarray[Any, Any],
     starts: np.ndarray[Any, Any],
     sources: np.ndarray[Any, Any],
     totals: np.ndarray[Any, Any],

@@ -24,11 +24,16 @@ where the middle lines need 8 e V <= W[j] - W[i], as A <= V D. Otherwise the wei
 and all that is used is 0 <= c <= S2[j] - S2[i]. The code takes kappa = 8 e for each e, which leaves
 room for the rounding of the bound itself; `tiny` and `weight_tiny` bound what underflow can do. The
 cost of a single value is exactly 0.
+
+Where deviations are whole multiples of a unit, and weights of another, small enough for all sums to
+be exact, e is 0 and what is left is the operations: at most 2**-99 (S2[j] - S2[i]). A cost is then a
+whole multiple of unit**2 weight_unit / W, and two costs of paths that differ by less than one part
+of their common denominator are equal.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from levelsnap._team cimport is_forked
 
@@ -59,6 +64,8 @@ cdef extern from "kmeans1d.h" nogil:
         double weight_kappa
         double weight_tiny
         double weight_floor
+        double unit
+        double weight_unit
 
     ctypedef struct ls_pass:
         const ls_points *points
@@ -71,6 +78,18 @@ cdef extern from "kmeans1d.h" nogil:
         Py_ssize_t done
         Py_ssize_t first
 
+    ctypedef struct ls_bands:
+        const ls_points *points
+        Py_ssize_t n
+        const int64_t *positions
+        const double *before
+        double price
+        double slack
+        const int32_t *previous
+        double *upper
+        int32_t *farthest
+        int32_t *nearest
+
     ctypedef struct ls_sweep:
         const ls_points *points
         Py_ssize_t n
@@ -79,10 +98,15 @@ cdef extern from "kmeans1d.h" nogil:
         const double *after
         double pass_price
         double limit
+        const int32_t *farthest
+        const int32_t *nearest
         ls_estimate price
+        uint64_t price_parts
         ls_estimate *potential
         int32_t *fewest
         int32_t *most
+        int32_t *groups
+        uint64_t *parts
         Py_ssize_t *starts
         Py_ssize_t *sources
         ls_estimate *totals
@@ -104,17 +128,22 @@ cdef extern from "kmeans1d.h" nogil:
     ls_pair ls_two_sum(double a, double b)
     ls_pair ls_two_product(double a, double b)
     ls_pair ls_add(ls_pair a, ls_pair b)
+    int ls_lowest_bit(double x)
     ls_estimate ls_group_cost(const ls_points *points, Py_ssize_t i, Py_ssize_t j)
     bint ls_group_mean(
         const ls_points *points, Py_ssize_t i, Py_ssize_t j, int exponent, ls_pair median,
         double *mean, double *distance
     )
     void ls_pass_run(ls_pass *run, Py_ssize_t steps, int isa)
+    void ls_bands_up(const ls_bands *bands, Py_ssize_t first, Py_ssize_t last)
+    void ls_bands_down(const ls_bands *bands, Py_ssize_t first, Py_ssize_t last)
     ls_sweep_end ls_sweep_run(ls_sweep *sweep, Py_ssize_t budget)
 
 cdef enum:
-    # Between two looks for Ctrl-C, at most about 0.1 s: positions of a pass, groups of a sweep.
+    # Between two looks for Ctrl-C, at most about 0.1 s: positions of a pass and of bands, groups of
+    # a sweep.
     PASS_STEPS = 1 << 20
+    BAND_STEPS = 1 << 20
     SWEEP_GROUPS = 1 << 21
 
 PASS_ROWS = LS_PASS_ROWS
@@ -145,7 +174,7 @@ cdef class Points:
     sums : (6, n + 1) array
         S1, S2 and W of the points before each position, in rows hi and lo; see above.
     bounds : tuple of float
-        kappa, tiny, weight_kappa, weight_tiny, weight_floor.
+        kappa, tiny, weight_kappa, weight_tiny, weight_floor, unit, weight_unit.
     lone : bool
         Whether each point is a single value, not the first of several that stay together.
     """
@@ -170,7 +199,8 @@ cdef class Points:
         p.w_hi = &sums[4, 0]
         p.w_lo = &sums[5, 0]
         p.lone = lone
-        p.kappa, p.tiny, p.weight_kappa, p.weight_tiny, p.weight_floor = bounds
+        p.kappa, p.tiny, p.weight_kappa, p.weight_tiny, p.weight_floor = bounds[:5]
+        p.unit, p.weight_unit = bounds[5:]
 
     def __len__(self):
         return self.points.n
@@ -202,8 +232,9 @@ def walk_sums(
     deviation, rest : (m,) arrays
         value - median is exactly deviation + rest, and |rest| <= u |deviation|.
     weights : (m,) array or None
-    state : (6,) array
-        The sums S1, S2 and W so far, each as hi and lo; 0 at the median.
+    state : (8,) array
+        The sums S1, S2 and W so far, each as hi and lo, which are 0 at the median; exponents of
+        powers of two that all deviations, and all weights, so far are multiples of.
     upward : bool
         From the first value up; else from the last one down.
     sums : (6, m + 1) array
@@ -216,6 +247,7 @@ def walk_sums(
     cdef ls_pair w = as_pair(state[4], state[5])
     cdef ls_pair first, square, second
     cdef double weight = 1
+    cdef int lowest = <int>state[6], lowest_weight = <int>state[7]
     with nogil:
         for row in range(6):
             sums[row, 0 if upward else m] = state[row]
@@ -224,6 +256,8 @@ def walk_sums(
             column = i + 1 if upward else i
             if weights is not None:
                 weight = weights[i]
+                lowest_weight = min(lowest_weight, ls_lowest_bit(weight))
+            lowest = min(lowest, ls_lowest_bit(rest[i] if rest[i] != 0 else deviation[i]))
             first = ls_two_product(deviation[i], weight)
             first.lo += rest[i] * weight
             square = ls_two_product(deviation[i], deviation[i])
@@ -242,6 +276,7 @@ def walk_sums(
         state[0], state[1] = s1.hi, s1.lo
         state[2], state[3] = s2.hi, s2.lo
         state[4], state[5] = w.hi, w.lo
+        state[6], state[7] = lowest, lowest_weight
 
 
 def run_passes(
@@ -322,16 +357,73 @@ def positions_within(const double[:, ::1] least not None, double limit, int64_t[
     return count
 
 
+def bands(
+    Points points not None,                                 # IN
+    const int64_t[::1] positions not None,                  # IN
+    const double[:, ::1] least not None,                    # IN
+    double price,
+    double limit,
+    const int32_t[::1] previous not None,                   # IN
+    double[::1] upper not None,                             # scratch
+    int32_t[:, ::1] ends not None,                          # OUT
+):
+    """Which edges to each position may belong to a path within a limit.
+
+    Parameters
+    ----------
+    points : Points
+    positions : (m,) int64 array
+        Ascending, from 0 to the number of points.
+    least : (2, m) array
+        Lower bounds of the least cost from either end, from `run_passes`.
+    price : float
+        At which these were found.
+    limit : float
+    previous : (m,) int32 array
+        The index of the position before on a good path; -1 where it is unknown, and at 0.
+    upper : (m,) array
+    ends : (2, m) int32 array
+        The indices of the first and of the last position where such an edge may come from.
+    """
+    cdef ls_bands b
+    cdef Py_ssize_t m = positions.shape[0], done = 0
+    b.points = &points.points
+    b.n = m
+    b.positions = &positions[0]
+    b.before = &least[0, 0]
+    b.price = price
+    b.slack = limit - least[0, m - 1]
+    b.previous = &previous[0]
+    b.upper = &upper[0]
+    b.farthest = &ends[0, 0]
+    b.nearest = &ends[1, 0]
+    with nogil:
+        while done < m:
+            ls_bands_up(&b, done, min(done + BAND_STEPS, m))
+            done = min(done + BAND_STEPS, m)
+            with gil:
+                PyErr_CheckSignals()
+        while done > 0:
+            ls_bands_down(&b, max(done - BAND_STEPS, 0), done)
+            done = max(done - BAND_STEPS, 0)
+            with gil:
+                PyErr_CheckSignals()
+
+
 def sweep(
     Points points not None,                                 # IN
     const int64_t[::1] positions not None,                  # IN
     const double[:, ::1] least not None,                    # IN
     double pass_price,
     double limit,
+    const int32_t[:, ::1] ends not None,                    # IN
     tuple price not None,
+    uint64_t price_parts,
     double[:, ::1] potential not None,                      # OUT
     int32_t[::1] fewest not None,                           # OUT
     int32_t[::1] most not None,                             # OUT
+    int32_t[::1] groups not None,                           # OUT
+    uint64_t[::1] parts not None,                           # OUT
     Py_ssize_t[::1] starts not None,                        # IN, OUT
     Py_ssize_t[::1] sources not None,                       # OUT
     double[:, ::1] totals not None,                         # OUT
@@ -352,12 +444,20 @@ def sweep(
         At which these were found.
     limit : float
         Paths that surely cost more, at that price, are left out.
+    ends : (2, m) int32 array
+        From `bands`.
     price : tuple of float
         hi, lo and a bound of the error.
+    price_parts : int
+        The denominator of the price in units of the points, if they have some; 0: unknown.
     potential : (m, 3) array
         The least cost of a path to each position: hi, lo and a bound of the error.
     fewest, most : (m,) int32 arrays
         How many groups the best paths to a position have; `most` is -1 if there is no path.
+    groups : (m,) int32 array
+        How many groups one of these paths has.
+    parts : (m,) uint64 array
+        A denominator of its cost without prices, in units of the points; 0: unknown.
     starts : (m + 1,) intp array
         The edges to position j are ``starts[j]:starts[j+1]``.
     sources : (edges,) intp array
@@ -385,10 +485,15 @@ def sweep(
     s.after = &least[1, 0]
     s.pass_price = pass_price
     s.limit = limit
+    s.farthest = &ends[0, 0]
+    s.nearest = &ends[1, 0]
     s.price.hi, s.price.lo, s.price.error = price
+    s.price_parts = price_parts
     s.potential = <ls_estimate *>&potential[0, 0]
     s.fewest = &fewest[0]
     s.most = &most[0]
+    s.groups = &groups[0]
+    s.parts = &parts[0]
     s.starts = &starts[0]
     s.sources = &sources[0]
     s.totals = <ls_estimate *>&totals[0, 0]

@@ -5,6 +5,7 @@
 """
 
 from fractions import Fraction
+from functools import cache
 from math import inf
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from .points import EXACT, Edges, Problem, as_integers, two_sum
 from .prices import Cuts, Progress, best_cuts
-from .rationals import exact_mean
+from .rationals import exact_cost, exact_mean
 
 
 def optimal_cuts(
@@ -52,6 +53,9 @@ def optimal_cuts(
         inner_problem = Problem(values[inner], inner_weights, threads)
         cuts = optimal_cuts(inner_problem, k - low - high, threads=threads, progress=progress)
         return np.concatenate([np.arange(1, low + 1), cuts + low, np.arange(n - high, n)])
+    gap = _far_gap(problem)
+    if gap:
+        return _cuts_about_gap(problem, k, gap, threads, progress)
     return best_cuts(problem, k, threads=threads, progress=progress)
 
 
@@ -261,6 +265,59 @@ def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, in
         if 2 * lightest * smallest_gap**2 > total * spread**2:
             found = low, n - high
     return found
+
+
+def _far_gap(problem: Problem) -> int:
+    """Where a gap cuts every optimum of 2 groups or more, and leaves two clusters; 0 if nowhere.
+
+    Beyond a gap of 2**32 times the width of either cluster, sums about one median would tell little
+    of the other cluster. To bridge the gap costs at least min(w) gap**2 / 2, and two groups cost at
+    most W width**2 / 4.
+    """
+    deviation, weights = problem.deviation, problem.weights
+    cut = int(np.searchsorted(deviation, deviation[0] / 2 + deviation[-1] / 2))
+    if not 0 < cut < len(deviation):
+        return 0
+    gap = deviation[cut] - deviation[cut - 1]
+    width = max(deviation[cut - 1] - deviation[0], deviation[-1] - deviation[cut])
+    # Rounding takes far less than the factor of 2.
+    if width * 2.0**33 > gap:
+        return 0
+    if weights is None:
+        return cut
+    # Their sum may overflow.
+    heaviest, lightest = weights.max().item(), weights[cut - 1 : cut + 1].min().item()
+    return cut if heaviest / 2.0**60 * len(weights) < lightest else 0
+
+
+def _cuts_about_gap(
+    problem: Problem, k: int, gap: int, threads: int, progress: Progress | None
+) -> Cuts:
+    """The optimum where every one is cut at a gap: by sums about a median on either side."""
+    values, weights = problem.values, problem.weights
+    sides = [
+        Problem(values[side], None if weights is None else weights[side], threads)
+        for side in (slice(gap), slice(gap, None))
+    ]
+
+    @cache
+    def best(side: int, groups: int) -> tuple[Cuts, Fraction]:
+        cuts = optimal_cuts(sides[side], groups, threads=threads)
+        return cuts, exact_cost(sides[side], _edges(cuts, len(sides[side].values)))
+
+    # The most groups below the gap of which the last one gains no less than it would above it. Both
+    # gains decrease with the groups, as the least cost is convex in their number.
+    low, high = max(1, k - (len(values) - gap)), min(gap, k - 1)
+    while low < high:
+        below = (low + high + 1) // 2
+        gain = best(0, below - 1)[1] - best(0, below)[1]
+        if gain >= best(1, k - below)[1] - best(1, k - below + 1)[1]:
+            low = below
+        else:
+            high = below - 1
+    if progress is not None:
+        progress(len(values), len(values))
+    return np.concatenate([best(0, low)[0], [gap], best(1, k - low)[0] + gap])
 
 
 def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:

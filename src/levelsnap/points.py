@@ -39,6 +39,9 @@ class Problem:
         Deviations from the median times 2**exponent, rounded, and their prefix sums.
     deviation, sums : arrays
         Of these; the deviations of cells are those of their first values.
+    units : tuple of float
+        Powers of two that deviations and weights are multiples of, where all sums are exact; or
+        zeros.
     exponent, cost_exponent : int
         A sum of squared distances is held times 2**cost_exponent.
     """
@@ -69,16 +72,16 @@ class Problem:
 
             with ThreadPoolExecutor(2) as pool:
                 try:
-                    list(pool.map(self._fill, (True, False)))
+                    lowest = list(pool.map(self._fill, (True, False)))
                 except BaseException:  # such as KeyboardInterrupt, which threads do not see
                     self._given_up = True
                     raise
         else:
-            self._fill(upward=True)
-            self._fill(upward=False)
+            lowest = [self._fill(upward) for upward in (True, False)]
 
         total = float(np.abs(self.sums[4, [0, -1]]).sum())
         rounded = whole and heaviest > EXACT
+        units = (0.0, 0.0) if rounded else self._units(*np.min(lowest, axis=0).tolist())
         # Counts above 2**53 are rounded before they are summed.
         kappa = 2.0**-49 if rounded else (n + 16) * 2.0**-101
         tiny = (n + 16 + total) * 2.0**-980
@@ -87,7 +90,8 @@ class Problem:
             about_weights = (kappa if rounded else 0.0, 0.0, 0.0)
         else:
             about_weights = (kappa, n * 2.0**-980, 2.0**-900)
-        self.bounds = (kappa, tiny, *about_weights)
+        errors = (kappa, tiny, *about_weights) if units[0] == 0 else (0.0,) * 5
+        self.bounds, self.units = (*errors, *units), units
         reach = self.deviation
         if edges is not None:
             # As far from the median as any value of the cell, and not much farther.
@@ -96,11 +100,14 @@ class Problem:
             reach = np.maximum(reach[:-1], reach[1:])
         self.points = Points(reach, self.sums, self.bounds, edges is None)
 
-    def _fill(self, upward: bool) -> None:
-        """Fill deviations and sums on one side of the median, chunk by chunk away from it."""
+    def _fill(self, upward: bool) -> NDArray[np.float64]:
+        """Fill deviations and sums on one side of the median, chunk by chunk away from it.
+
+        Returns exponents of powers of two that the deviations, and the weights, are multiples of.
+        """
         n, edges = len(self.values), self.edges
         start = n // 2
-        state = np.zeros(6)
+        state = np.array([0.0] * 6 + [4096.0, 0.0 if self.weights is None else 4096.0])
         while start != (n if upward else 0) and not self._given_up:
             stop = min(start + CHUNK, n) if upward else max(start - CHUNK, 0)
             first, last = min(start, stop), max(start, stop)
@@ -119,6 +126,25 @@ class Problem:
                 here = slice(cells.start, int(np.searchsorted(edges, last, side="right")))
                 self.sums[:, here] = sums[:, edges[here] - first]
             start = stop
+        return state[6:]
+
+    def _units(self, lowest: float, lowest_weight: float) -> tuple[float, float]:
+        """Powers of two that deviations and weights are multiples of, if all sums are exact.
+
+        A pair holds any integer up to 2**104, and adds two of them exactly. Else zeros.
+        """
+        if self.edges is not None or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
+            return 0.0, 0.0
+        unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
+        reach = float(np.abs(self.deviation[[0, -1]]).max())
+        weight, squares = np.abs(self.sums[[4, 2]][:, [0, -1]]).max(axis=1).tolist()
+        # The square of a deviation times a weight is an exact pair, too.
+        exact = (
+            reach / unit <= (EXACT if self.weights is None else 2.0**26)
+            and weight / weight_unit <= EXACT / 2
+            and squares / unit / unit / weight_unit <= 2.0**104
+        )
+        return (unit, weight_unit) if exact else (0.0, 0.0)
 
     def _deviations(self, first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """values[first:last] - median as high + low; exact but for subnormal remains."""

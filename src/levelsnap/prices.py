@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from math import exp, inf, log, sqrt
 
 import numpy as np
@@ -26,6 +25,7 @@ from ._kmeans1d import (
     PASS_ROWS,
     Points,
     SweepEnd,
+    bands,
     lowest_path,
     path_back,
     positions_within,
@@ -45,6 +45,8 @@ MOST_VALUES = 2**31 - 1
 LEAST_PRICE = 2.0**-960
 # How much more than the best path, in prices, a path may cost for its positions to be kept.
 SLACK = 0.01
+# Denominators from here on count as unknown.
+MOST_PARTS = 2**60
 # Groups that a sweep may look at.
 BUDGET = 1 << 30
 
@@ -73,48 +75,92 @@ def best_cuts(
     ValueError
         More than 2**31 - 1 values.
     """
-    points, n = problem.points, len(problem.values)
+    n = len(problem.values)
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
-    passes = Passes(points, 2, threads)
-    bracket = Bracket(points, k)
-    price = first_price(problem, k)
-    slack, limit, done = 0.0, inf, 0.0
-    for _ in range(60):
-        edges = passes.run(price, _part(progress, done, n))
-        done = (done + n) / 2
-        off = abs(len(edges) - 1 - k)
-        # Near k the least cost of k groups is about a parabola of k, whose slope is the price.
-        slack = 4 * off * (off + 2) / k
-        if slack <= SLACK:
-            limit = _priced(points, edges, price) + slack * price
-            break
-        next_price = bracket.next_price(price, edges)
-        if bracket.stuck:
-            # The least cost is convex in k, so k groups cost no more than the larger of these.
-            limit = max(_priced(points, ends, price) for ends in bracket.ends())
-            break
-        price = next_price
+    search = Search(problem, k, threads, progress)
+    search.narrow(SLACK)
     while True:
-        kept = np.empty(positions_within(passes.least, _raised(limit), None), np.int64)
-        positions_within(passes.least, _raised(limit), kept)
-        graph = Graph(problem, kept, passes.least.take(kept, axis=1), price, _raised(limit))
-        cuts = graph.best_cuts(k)
-        if cuts is None and len(kept) == n + 1:
+        graph = search.graph()
+        cuts = graph.best_cuts(k, search.bracket)
+        if cuts is not None:
+            # All paths of k groups that cost no more are in the graph, if this is within the limit.
+            needed = _priced(problem.points, np.concatenate([[0], cuts, [n]]), search.price)
+            if needed <= search.limit:
+                break
+            search.limit = needed
+        elif len(graph.positions) == n + 1:
             cuts = exact_cuts(problem.values, problem.weights, k)
             break
-        if cuts is None:
-            slack = max(8 * slack, SLACK)
-            limit += slack * price
-            continue
-        # All paths of k groups that cost no more are in the graph, if this is within the limit.
-        needed = _priced(points, np.concatenate([[0], cuts, [n]]), price)
-        if needed <= limit:
-            break
-        limit = needed
+        elif search.is_rough:
+            search.narrow(0.0)
+        else:
+            search.widen()
     if progress is not None:
         progress(n, n)
     return cuts
+
+
+class Search:
+    """Passes for one price after another, and which paths are of interest at the last one.
+
+    Attributes
+    ----------
+    price, limit : float
+        A best path of k groups costs at most `limit` at `price`, if `limit` is not a guess.
+    bracket : Bracket
+    is_rough : bool
+        Whether the last price gave another number of groups, so that others may do better.
+    """
+
+    def __init__(self, problem: Problem, k: int, threads: int, progress: Progress | None) -> None:
+        self.problem, self.k = problem, k
+        self.passes = Passes(problem.points, 2, threads)
+        self.bracket = Bracket(problem.points, k)
+        self.price, self.limit = first_price(problem, k), inf
+        self.is_rough = False
+        self._edges: Edges | None = None
+        self._slack = 0.0
+        self._progress, self._done = progress, 0.0
+
+    def narrow(self, most: float) -> None:
+        """Go on until paths that cost so much more, in prices, than the best are surely enough."""
+        self.is_rough = False
+        for _ in range(60):
+            if self._edges is not None:
+                price = self.bracket.next_price(self.price, self._edges)
+                if self.bracket.stuck:
+                    # The least cost is convex in k, so k groups cost no more than the larger.
+                    self.limit = max(self._cost(ends) for ends in self.bracket.ends())
+                    return
+                self.price = price
+            self._edges = self._pass()
+            off = abs(len(self._edges) - 1 - self.k)
+            # Near k the least cost of k groups is about a parabola of k, whose slope is the price.
+            self._slack = 4 * off * (off + 2) / self.k
+            if self._slack <= most:
+                self.limit = self._cost(self._edges) + self._slack * self.price
+                self.is_rough = self._slack > 0
+                return
+
+    def widen(self) -> None:
+        self._slack = max(8 * self._slack, SLACK)
+        self.limit += self._slack * self.price
+
+    def graph(self) -> "Graph":
+        least, limit = self.passes.least, _raised(self.limit)
+        kept = np.empty(positions_within(least, limit, None), np.int64)
+        positions_within(least, limit, kept)
+        return Graph(self.problem, kept, self.passes, self.price, limit)
+
+    def _pass(self) -> Edges:
+        n = len(self.problem.values)
+        edges = self.passes.run(self.price, _part(self._progress, self._done, n))
+        self._done = (self._done + n) / 2
+        return edges
+
+    def _cost(self, edges: Edges) -> float:
+        return _priced(self.problem.points, edges, self.price)
 
 
 def first_price(problem: Problem, k: int) -> float:
@@ -228,7 +274,7 @@ class Bracket:
         if self.fewer is None or self.more is None:
             # Half a group further, for it is as well to have k between two others.
             ratio = (found + (0.5 if found > k else -0.5)) / k
-            step = self._power * 2.0 ** min(self._tries, 40) * log(ratio)
+            step = self._power * 8.0 ** min(self._tries, 13) * log(ratio)
             return price * exp(min(max(step, -25.0), 25.0))
         self.stuck = self._tries > 1
         fewer, more = len(self.fewer) - 1, len(self.more) - 1
@@ -241,7 +287,7 @@ class Bracket:
     @property
     def lost(self) -> bool:
         """Whether no price seems to lead to k groups."""
-        return self._tries > 8 and (self.fewer is None or self.more is None)
+        return self._tries > 3 and (self.fewer is None or self.more is None)
 
     def ends(self) -> tuple[Edges, Edges]:
         """`fewer` and `more`, both known."""
@@ -274,8 +320,8 @@ class Graph:
     problem : Problem
     positions : (m,) int64 array
         Ascending, from 0 to the number of values.
-    least : (2, m) array
-        Lower bounds of the least cost at `price` from position 0 and to the last.
+    passes : Passes
+        At `price`, from both ends.
     price, limit : float
         Paths that cost more than `limit` at `price` are left out.
     """
@@ -284,15 +330,22 @@ class Graph:
         self,
         problem: Problem,
         positions: Edges,
-        least: NDArray[np.float64],
+        passes: Passes,
         price: float,
         limit: float,
     ) -> None:
         m = len(positions)
-        self.problem, self.positions, self.least = problem, positions, least
+        self.problem, self.positions = problem, positions
         self.price, self.limit = price, limit
+        self.least = passes.least.take(positions, axis=1)
+        self.ends = np.empty((2, m), np.int32)
+        bands(
+            problem.points, positions, self.least, price, limit,
+            _sources(passes.previous, positions), np.empty(m), self.ends,
+        )  # fmt: skip
         self.potential = np.empty((m, 3))
-        self.fewest, self.most = np.empty((2, m), np.int32)
+        self.fewest, self.most, self.groups = np.empty((3, m), np.int32)
+        self.parts = np.empty(m, np.uint64)
         self.starts = np.empty(m + 1, np.intp)
         self.sources = np.empty(4 * m, np.intp)
         self.totals = np.empty((4 * m, 3))
@@ -301,10 +354,14 @@ class Graph:
     def exact(self) -> ExactCosts:
         return ExactCosts(self.problem, self.positions)
 
-    def best_cuts(self, k: int) -> Cuts | None:
-        """The lowest of the best cuts into k groups; None if none are found."""
+    def best_cuts(self, k: int, known: Bracket) -> Cuts | None:
+        """The lowest of the best cuts into k groups; None if none are found.
+
+        `known` is what the passes have found.
+        """
         bracket = Bracket(self.problem.points, k)
-        price, exact_price = self.price, None
+        price = self.price
+        exact_price = self._exact_slope(*known.ends()) if known.stuck else None
         everything = len(self.positions) > len(self.problem.values)
         for _ in range(12 if everything else 60):
             if not self._sweep(price if exact_price is None else exact_price):
@@ -324,12 +381,19 @@ class Graph:
     def _sweep(self, price: float | Fraction) -> bool:
         """Find the best paths to every position. False if that took too long."""
         done, decided = np.zeros(1, np.intp), False
-        scaled = (price, 0.0, 0.0) if isinstance(price, float) else self.exact.as_scaled(price)
+        parts = 0
+        if isinstance(price, float):
+            scaled = price, 0.0, 0.0
+            if self.problem.units[0] > 0:
+                parts = self.exact.from_scaled(price).denominator
+        else:
+            scaled, parts = self.exact.as_scaled(price), price.denominator
         while True:
             end = sweep(
-                self.problem.points, self.positions, self.least, self.price, self.limit, scaled,
-                self.potential, self.fewest, self.most, self.starts, self.sources, self.totals,
-                done, decided, BUDGET,
+                self.problem.points, self.positions, self.least, self.price, self.limit,
+                self.ends, scaled, parts if parts < MOST_PARTS else 0, self.potential,
+                self.fewest, self.most, self.groups, self.parts, self.starts, self.sources,
+                self.totals, done, decided, BUDGET,
             )  # fmt: skip
             decided = end == SweepEnd.UNDECIDED
             if decided:
@@ -388,10 +452,16 @@ class Graph:
 
     def _exact_slope(self, fewer: Edges, more: Edges) -> Fraction:
         costs = [
-            self.exact.total(pairwise(np.searchsorted(self.positions, edges).tolist()))
-            for edges in (fewer, more)
+            self.exact.total(np.searchsorted(self.positions, edges)) for edges in (fewer, more)
         ]
         return (costs[0] - costs[1]) / (len(more) - len(fewer))
+
+
+def _sources(previous: NDArray[np.uint32], positions: Edges) -> NDArray[np.int32]:
+    """The indices of the positions before some; -1 where it is not among them, and at 0."""
+    before = previous[positions[1:]]
+    indices = np.searchsorted(positions, before)
+    return np.append(-1, np.where(positions[indices] == before, indices, -1)).astype(np.int32)
 
 
 def _priced(points: Points, edges: Edges, price: float) -> float:

@@ -3,7 +3,6 @@
 Values count in a power of two of their own, and so do weights, so that both are integers.
 """
 
-from collections.abc import Iterable
 from fractions import Fraction
 from itertools import accumulate
 from math import gcd
@@ -11,7 +10,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from .points import Problem, as_integers
+from .points import Edges, Problem, as_integers
 
 # Exact prefix sums of w, w d and w d**2.
 Sums = tuple[int, int, int]
@@ -25,24 +24,49 @@ class ExactCosts:
 
     def __init__(self, problem: Problem, positions: NDArray[np.int64]) -> None:
         values, weights = problem.values, problem.weights
-        self.sums = exact_sums(values, weights, positions)
-        weight_unit = 0 if weights is None else _unit(weights)
+        self._problem, self._positions = problem, positions
+        # The sums themselves, if they are exact, are taken where they are needed.
+        self._sums = None if problem.units[0] > 0 else exact_sums(values, weights, positions)
+        if self._sums is None:
+            unit, weight_unit = (int(np.frexp(unit)[1]) - 1 for unit in problem.units)
+            scale = 2 * unit + weight_unit
+        else:
+            weight_unit = 0 if weights is None else _unit(weights)
+            scale = problem.cost_exponent + 2 * _unit(values) + weight_unit
         # From the scale of a Problem to that of the sums.
-        self.shift = -(problem.cost_exponent + 2 * _unit(values) + weight_unit)
+        self.shift = -scale
 
     def cost(self, i: int, j: int) -> tuple[int, int]:
         """Numerator and denominator, from the i-th position to the j-th."""
-        (w_i, s1_i, s2_i), (w_j, s1_j, s2_j) = self.sums[i], self.sums[j]
+        (w_i, s1_i, s2_i), (w_j, s1_j, s2_j) = self._rows(np.array([i, j])).T.tolist()
         w, s1 = w_j - w_i, s1_j - s1_i
         return (s2_j - s2_i) * w - s1 * s1, w
 
-    def total(self, groups: Iterable[tuple[int, int]]) -> Fraction:
-        """Of several groups."""
-        by_weight: dict[int, int] = {}
-        for i, j in groups:
-            numerator, weight = self.cost(i, j)
-            by_weight[weight] = by_weight.get(weight, 0) + numerator
-        return sum((Fraction(n, w) for w, n in by_weight.items()), Fraction(0))
+    def total(self, edges: NDArray[np.intp]) -> Fraction:
+        """Of the groups between edges, which are indices of positions."""
+        w, s1, s2 = np.diff(self._rows(edges))
+        if int(w.max()) * int(s2.max()) * len(w) >= 2**62:
+            w, s1, s2 = (row.astype(object) for row in (w, s1, s2))
+        numerators = s2 * w - s1 * s1
+        order = np.argsort(w, kind="stable")
+        weights = w[order]
+        first = np.flatnonzero(np.append(True, weights[1:] != weights[:-1]))
+        sums = np.add.reduceat(numerators[order], first)
+        parts = zip(sums.tolist(), weights[first].tolist(), strict=True)
+        return sum((Fraction(n, w) for n, w in parts), Fraction(0))
+
+    def _rows(self, indices: NDArray[np.intp]) -> NDArray:
+        """Sums of w, w d and w d**2 in rows, as integers."""
+        if self._sums is not None:
+            return np.array([self._sums[i] for i in indices.tolist()], object).T
+        unit, weight_unit = self._problem.units
+        sums = self._problem.sums.take(self._positions[indices], axis=1)
+        sums /= np.repeat([weight_unit * unit, weight_unit * unit**2, weight_unit], 2)[:, None]
+        if np.abs(sums).max() < 2.0**61:
+            whole = sums.astype(np.int64)
+        else:
+            whole = np.array([list(map(int, row)) for row in sums.tolist()], object)
+        return (whole[::2] + whole[1::2])[[2, 0, 1]]
 
     def from_scaled(self, price: float) -> Fraction:
         return Fraction(price) * Fraction(2) ** self.shift
@@ -53,6 +77,12 @@ class ExactCosts:
         high = float(scaled)
         low = float(scaled - Fraction(high))
         return high, low, abs(low) * 2.0**-50 + 2.0**-1000
+
+
+def exact_cost(problem: Problem, edges: Edges) -> Fraction:
+    """The cost of the groups between edges."""
+    costs = ExactCosts(problem, edges)
+    return costs.total(np.arange(len(edges))) / Fraction(2) ** (costs.shift + problem.cost_exponent)
 
 
 def exact_cuts(values: NDArray, weights: NDArray | None, k: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* hi + lo, with |lo| <= 2**-53 |hi|. */
 typedef struct {
@@ -26,6 +27,8 @@ typedef struct {
     double kappa, tiny; /* relative and absolute errors of the sums S1 and S2 */
     double weight_kappa, weight_tiny; /* of the sums W; 0 if they are exact */
     double weight_floor; /* a weight up to this counts as cancelled */
+    /* Deviations and weights are whole multiples of these, and all sums are exact; or 0. */
+    double unit, weight_unit;
 } ls_points;
 
 /* The sum of any a and b, exactly (Knuth). */
@@ -55,6 +58,20 @@ static inline ls_pair ls_add(ls_pair a, ls_pair b)
 static inline ls_pair ls_minus(ls_pair a, ls_pair b)
 {
     return ls_add(a, (ls_pair){-b.hi, -b.lo});
+}
+
+/* The exponent of the largest power of two that x is a multiple of, at most 4096. */
+static inline int ls_lowest_bit(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent == 0)
+        return x == 0 ? 4096 : -4096; /* subnormal: less than is of use */
+    const uint64_t mantissa = (bits & 0xfffffffffffff) | 0x10000000000000;
+    const double lowest = (double)(int64_t)(mantissa & (0 - mantissa));
+    memcpy(&bits, &lowest, sizeof bits);
+    return (int)(bits >> 52) - 1023 + exponent - 1075;
 }
 
 /* The weighted sum of squared distances of points i..j-1 to their mean. */
@@ -89,6 +106,27 @@ void ls_pass_run_portable(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx2(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx512(ls_pass *pass, ptrdiff_t steps);
 
+/* Which edges between n chosen positions may belong to a path within a limit. Those to a position
+ * come from between two others, which never decrease with it, as the cost is Monge: they are found
+ * by walking along, with a look at few edges that are not of interest. */
+typedef struct {
+    const ls_points *points;
+    ptrdiff_t n;
+    const int64_t *positions;
+    const double *before;    /* lower bounds of the least cost, from a pass forward at this: */
+    double price;
+    double slack;            /* at least how much more than the least a path of interest may cost */
+    const int32_t *previous; /* the index of the position before on a good path; -1: unknown */
+    double *upper;           /* scratch, n: upper bounds of the least cost */
+    int32_t *farthest, *nearest; /* OUT, n: indices of the first and last position of interest */
+} ls_bands;
+
+/* Finds `farthest` for the positions first..last-1, after those before. */
+void ls_bands_up(const ls_bands *bands, ptrdiff_t first, ptrdiff_t last);
+
+/* Finds `nearest` for the positions last-1..first, after those behind and all `farthest`. */
+void ls_bands_down(const ls_bands *bands, ptrdiff_t first, ptrdiff_t last);
+
 /* Best paths through n chosen positions only, the first and the last of all among them. */
 typedef struct {
     const ls_points *points;
@@ -97,9 +135,15 @@ typedef struct {
     const double *before, *after; /* lower bounds from passes forward and backward, at this: */
     double pass_price;
     double limit;                 /* a path that costs more at that price is of no interest */
+    const int32_t *farthest, *nearest; /* bands */
     ls_estimate price;
+    uint64_t price_parts;   /* what the price is a multiple of: one of so many parts, see below */
     ls_estimate *potential; /* OUT, n: the least cost */
     int32_t *fewest, *most; /* OUT, n: groups of the best paths to a position */
+    /* OUT, n: of one of these paths, the number of groups, and into how many parts to divide
+     * unit**2 * weight_unit for its cost without prices to be a multiple of it; 0: too many. */
+    int32_t *groups;
+    uint64_t *parts;
     ptrdiff_t *starts;      /* OUT, n + 1: where the edges to a position start */
     /* OUT, by edge: where it comes from and what a path by it costs. Edges that cannot be told from
      * the best one to a position are kept, the best one first. */
