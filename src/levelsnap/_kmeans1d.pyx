@@ -25,10 +25,10 @@ and all that is used is 0 <= c <= S2[j] - S2[i]. The code takes kappa = 8 e for 
 room for the rounding of the bound itself; `tiny` and `weight_tiny` bound what underflow can do. The
 cost of a single value is exactly 0.
 
-Where deviations are whole multiples of a unit, and weights of another, small enough for all sums to
-be exact, e is 0 and what is left is the operations: at most 2**-99 (S2[j] - S2[i]). A cost is then a
-whole multiple of unit**2 weight_unit / W, and two costs of paths that differ by less than one part
-of their common denominator are equal.
+Where deviations are whole multiples of a unit, and weights of another, small enough for all sums
+to be exact, e is 0 and what is left is the operations: at most 2**-99 (S2[j] - S2[i]). A cost is
+then a whole multiple of unit**2 weight_unit / W, and two costs of paths that differ by less than
+one part of their common denominator are equal.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
