@@ -346,6 +346,17 @@ def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int th
         PyMem_Free(sets)
 
 
+cdef struct buckets:                    # what is done with each
+    const ls_order *order
+    uint8_t *keys
+    const Py_ssize_t *starts
+    const Py_ssize_t *places            # with counts: of each bucket's first
+    uint64_t *counts                    # NULL: it is sorted first
+    bint unique
+    Py_ssize_t *distinct
+    uint8_t *scratch                    # of each thread
+
+
 cdef class Deal:
     """Deals an image's elements out to buckets, which are then sorted.
 
@@ -443,70 +454,62 @@ cdef class Deal:
 
         `unique`: leave the distinct elements of each, at its start, in place of its keys.
         """
-        cdef Py_ssize_t n = starts.shape[0] - 1, first, last, i
         cdef uint8_t[::1] memory = keys.view(np.uint8)
         cdef uint8_t[:, ::1] scratch = np.empty((self.threads, LS_SORT_SCRATCH), np.uint8)
-        found = np.zeros(n, np.intp)
+        found = np.zeros(starts.shape[0] - 1, np.intp)
         cdef Py_ssize_t[::1] distinct = found
-        cdef int threads = self.threads
-        with nogil:
-            first = 0
-            while first < n:
-                last = min(n, first + BUCKETS * threads)
-                if threads == 1 or is_forked():
-                    for i in range(first, last):
-                        distinct[i] = self.sort_one(
-                            &memory[0], starts[i], starts[i + 1], unique, &scratch[0, 0]
-                        )
-                else:
-                    for i in prange(first, last, num_threads=threads, schedule="dynamic"):
-                        distinct[i] = self.sort_one(
-                            &memory[0], starts[i], starts[i + 1], unique, &scratch[threadid(), 0]
-                        )
-                first = last
-                with gil:
-                    PyErr_CheckSignals()
+        cdef buckets work
+        memset(&work, 0, sizeof(work))
+        work.keys = &memory[0]
+        work.unique = unique
+        work.scratch = &scratch[0, 0]
+        work.distinct = &distinct[0]
+        self.run_buckets(&work, starts)
         return found
-
-    cdef Py_ssize_t sort_one(
-        self, uint8_t *keys, Py_ssize_t start, Py_ssize_t stop, bint unique, void *scratch
-    ) noexcept nogil:
-        cdef void *at = keys + start * self.order.size
-        if unique:
-            return ls_distinct(&self.order, at, stop - start, scratch)
-        ls_sort(&self.order, at, stop - start, scratch)
-        return ls_count_unique(&self.order, at, stop - start)
 
     def count(
         self, keys, const Py_ssize_t[::1] starts not None, const Py_ssize_t[::1] places not None,
         uint64_t[::1] counts not None,
     ):
         """Do what `unique` would have, and put a bucket's counts at its place in `counts`."""
-        cdef Py_ssize_t n = starts.shape[0] - 1, first, last, i
         cdef uint8_t[::1] memory = keys.view(np.uint8)
-        cdef int threads = self.threads
+        cdef buckets work
         if counts.shape[0] == 0:
             return
+        memset(&work, 0, sizeof(work))
+        work.keys = &memory[0]
+        work.places = &places[0]
+        work.counts = &counts[0]
+        self.run_buckets(&work, starts)
+
+    cdef run_buckets(self, buckets *work, const Py_ssize_t[::1] starts):
+        cdef Py_ssize_t n = starts.shape[0] - 1, first = 0, last, i
+        cdef int threads = self.threads
+        work.order = &self.order
+        work.starts = &starts[0]
         with nogil:
-            first = 0
             while first < n:
                 last = min(n, first + BUCKETS * threads)
                 if threads == 1 or is_forked():
                     for i in range(first, last):
-                        self.count_one(
-                            &memory[0], starts[i], starts[i + 1], &counts[0] + places[i]
-                        )
+                        run_bucket(work, i, 0)
                 else:
                     for i in prange(first, last, num_threads=threads, schedule="dynamic"):
-                        self.count_one(
-                            &memory[0], starts[i], starts[i + 1], &counts[0] + places[i]
-                        )
+                        run_bucket(work, i, threadid())
                 first = last
                 with gil:
                     PyErr_CheckSignals()
 
-    cdef void count_one(
-        self, uint8_t *keys, Py_ssize_t start, Py_ssize_t stop, uint64_t *counts
-    ) noexcept nogil:
-        if start < stop:
-            ls_unique(&self.order, keys + start * self.order.size, stop - start, counts)
+
+cdef void run_bucket(const buckets *work, Py_ssize_t i, int thread) noexcept nogil:
+    cdef Py_ssize_t size = work.starts[i + 1] - work.starts[i]
+    cdef void *keys = work.keys + work.starts[i] * work.order.size
+    cdef void *scratch = work.scratch + thread * LS_SORT_SCRATCH
+    if work.counts:
+        if size:
+            ls_unique(work.order, keys, size, work.counts + work.places[i])
+    elif work.unique:
+        work.distinct[i] = ls_distinct(work.order, keys, size, scratch)
+    else:
+        ls_sort(work.order, keys, size, scratch)
+        work.distinct[i] = ls_count_unique(work.order, keys, size)
