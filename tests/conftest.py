@@ -1,14 +1,13 @@
 """The gallery of awkward arrays, and how Hypothesis runs."""
 
 import re
-import shutil
 import subprocess
 import sys
-import sysconfig
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from processes import c_compiler
 from strategies import CENTERS, DTYPES, misaligned, picture
 
 settings.register_profile(
@@ -119,7 +118,7 @@ def shared_library(tmp_path):
     """Compiles C source to a shared library; returns its path."""
 
     def compile_source(source, *flags):
-        compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0])
+        compiler = c_compiler()
         if compiler is None or sys.platform != "linux":
             pytest.skip("needs GCC or Clang on Linux")
         written, library = tmp_path / "library.c", tmp_path / "library.so"

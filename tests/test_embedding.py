@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import reference
 from numpy.testing import assert_array_equal
+from processes import c_compiler, environment
 from strategies import picture
 
 import levelsnap as ls
@@ -40,7 +41,7 @@ ERRORS = [
 needs_compiler = pytest.mark.skipif(
     not importlib.util.find_spec("Cython")
     or not importlib.util.find_spec("setuptools")
-    or (os.name != "nt" and not shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0])),
+    or (os.name != "nt" and not c_compiler()),
     reason="needs Cython, setuptools and a C compiler",
 )
 
@@ -48,8 +49,8 @@ needs_compiler = pytest.mark.skipif(
 def build(folder):
     """Build the extension of a folder in place, against the levelsnap that the tests import."""
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
-    environment = os.environ | {"PYTHONPATH": str(Path(ls.__file__).parent.parent)}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    paths = environment(PYTHONPATH=str(Path(ls.__file__).parent.parent))
+    run = subprocess.run(command, cwd=folder, env=paths, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     return next(p for p in folder.iterdir() if p.suffix in (".so", ".pyd"))
 
@@ -177,8 +178,8 @@ def test_the_example_of_the_docs(tmp_path):
     build(tmp_path)
     run = [sys.executable, "-c", blocks["use"]]
     paths = [str(tmp_path), str(Path(ls.__file__).parent.parent)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    output = subprocess.check_output(run, env=environment, text=True)
+    found = environment(PYTHONPATH=os.pathsep.join(paths))
+    output = subprocess.check_output(run, env=found, text=True)
     assert output == blocks["output"]
 
 
@@ -226,8 +227,5 @@ def test_plain_c_and_cplusplus(compiler, tmp_path):
     program = tmp_path / "main"
     link = [f"-L{folder}", f"-Wl,-rpath,{folder}", library, "-o", str(program)]
     subprocess.run([*command, *link], check=True)
-    environment = os.environ | {
-        "PYTHONHOME": sys.base_prefix,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
-    assert subprocess.check_output([program], env=environment, text=True) == "0 0 1 10\n"
+    home = environment(PYTHONHOME=sys.base_prefix)
+    assert subprocess.check_output([program], env=home, text=True) == "0 0 1 10\n"

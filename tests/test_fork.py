@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from calls import call_everything
 from numpy.testing import assert_array_equal
+from processes import environment
 
 import levelsnap as ls
 
@@ -167,9 +168,8 @@ for name, call in calls.items():
 
 
 def test_a_child_forked_in_a_signal_handler_may_go_on():
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     run = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IN_A_HANDLER]
-    subprocess.run(run, env=environment, check=True, timeout=SECONDS)
+    subprocess.run(run, env=environment(), check=True, timeout=SECONDS)
 
 
 OTHER = """
@@ -201,6 +201,5 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.parametrize("imported", ["before", "in the child"])
 def test_a_fork_after_another_extension_used_the_same_openmp(imported, shared_library):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     run = [sys.executable, "-c", USE_OTHER, shared_library(OTHER, "-fopenmp"), imported]
-    subprocess.run(run, env=environment, check=True, timeout=SECONDS)
+    subprocess.run(run, env=environment(), check=True, timeout=SECONDS)

@@ -1,6 +1,5 @@
 """Codebooks and histograms that eight threads share, with the interpreter's lock or without."""
 
-import os
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import reference
 from numpy.testing import assert_array_equal
+from processes import environment
 from strategies import CENTERS, NATIVE, picture
 
 import levelsnap as ls
@@ -48,13 +48,12 @@ def at_once(call):
 @needs_freethreading
 def test_import_leaves_the_lock_off():
     code = "import sys, levelsnap; raise SystemExit(sys._is_gil_enabled())"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     run = [sys.executable, "-X", "gil=0", "-W", "error", "-c", code]
-    assert subprocess.run(run, env=environment).returncode == 0
+    assert subprocess.run(run, env=environment()).returncode == 0
     # Without -X gil=0 a module that does not declare that it needs no lock would turn it on.
     run = [sys.executable, "-W", "error", "-c", code]
-    environment.pop("PYTHON_GIL", None)
-    assert subprocess.run(run, env=environment).returncode == 0
+    unforced = {k: v for k, v in environment().items() if k != "PYTHON_GIL"}
+    assert subprocess.run(run, env=unforced).returncode == 0
 
 
 @pytest.mark.parametrize("dtype", NATIVE, ids=str)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import environment
 
 import levelsnap as ls
 
@@ -174,10 +175,8 @@ class Struct:
 def run_alone(code):
     """Run code after the definitions of this file in a process of its own; it must end well."""
     start = "from test_hostile import *\n"
-    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
-    environment = os.environ | {"PYTHONPATH": path}
     run = subprocess.run(
-        [sys.executable, "-c", start + code], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", start + code], env=environment(), capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
 

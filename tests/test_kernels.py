@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import reference
 from numpy.testing import assert_array_equal
+from processes import environment
 from strategies import CENTERS, INTEGERS, NATIVE, beside, values
 
 import levelsnap as ls
@@ -525,11 +526,10 @@ def walk_along_guards(isa):
                 call(book, image, None, image, 0)
 
 
-def python(code, **environment):
+def python(code, **changes):
     """Runs code in a new process that finds what this one finds."""
-    environment = os.environ | environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     run = [sys.executable, "-W", "error", "-c", code]
-    return subprocess.run(run, env=environment, capture_output=True, text=True)
+    return subprocess.run(run, env=environment(**changes), capture_output=True, text=True)
 
 
 needs_mprotect = pytest.mark.skipif(os.name != "posix", reason="no mprotect here")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import environment
 
 import levelsnap as ls
 from levelsnap import _team
@@ -31,9 +32,8 @@ NAMES = {
 
 
 def python(*arguments):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
 
 
 def test_public_names():

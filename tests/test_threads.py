@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import reference
 from numpy.testing import assert_array_equal
+from processes import environment
 from strategies import CENTERS, picture
 
 import levelsnap as ls
@@ -25,13 +26,12 @@ def _default_threads(monkeypatch):
     monkeypatch.setattr(threads, "_chosen", None)
 
 
-def fresh(before="pass", **environment):
+def fresh(before="pass", **changes):
     """get_num_threads of a new process."""
     code = f"import os; {before}; import levelsnap; print(levelsnap.get_num_threads())"
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"} | environment
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    unlimited = {k: v for k, v in environment().items() if k != "OMP_NUM_THREADS"}
     run = [sys.executable, "-W", "error", "-c", code]
-    return int(subprocess.run(run, env=environment, capture_output=True, check=True).stdout)
+    return int(subprocess.run(run, env=unlimited | changes, capture_output=True, check=True).stdout)
 
 
 def cpus():
@@ -113,12 +113,11 @@ int omp_get_thread_num(void) { abort(); }
 @pytest.mark.skipif(not OPENMP, reason="built serial")
 def test_one_thread_never_touches_openmp(shared_library):
     library = str(shared_library(NO_OPENMP))
-    paths = os.pathsep.join(filter(None, sys.path))
 
     def status(threads):
         code = f"from calls import call_everything; call_everything(threads={threads})"
-        environment = os.environ | {"PYTHONPATH": paths, "LD_PRELOAD": library}
-        return subprocess.run([sys.executable, "-c", code], env=environment).returncode
+        run = [sys.executable, "-c", code]
+        return subprocess.run(run, env=environment(LD_PRELOAD=library)).returncode
 
     assert status(1) == 0
     assert status(2) != 0

@@ -1,6 +1,5 @@
 """Every way to find distinct values, forced, on every instruction set; and which is chosen."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from processes import environment
 from strategies import DTYPES, NATIVE, images
 
 import levelsnap as ls
@@ -255,9 +255,8 @@ def test_what_is_chosen_is_right(dtype, n):
 
 def run(code):
     """What a fresh process prints."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", code]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout.split()
 
