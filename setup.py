@@ -4,6 +4,7 @@
 it and prints one line where it has not, ``1`` fails without it, ``0`` builds serial.
 """
 
+import copy
 import os
 import subprocess
 import sys
@@ -75,6 +76,12 @@ class BuildExt(build_ext):
             extension.extra_compile_args = flags + compile_openmp
             extension.extra_link_args = link_openmp
         super().build_extensions()
+
+    def build_extension(self, extension):
+        # Extensions share sources, and with -j they are built at once.
+        build = copy.copy(self)
+        build.build_temp = str(Path(self.build_temp, extension.name))
+        super(BuildExt, build).build_extension(extension)
 
     def openmp_flags(self):
         wanted = os.environ.get("LEVELSNAP_OPENMP", "auto")
