@@ -238,9 +238,10 @@ def walk_sums(
     upward : bool
         From the first value up; else from the last one down.
     sums : (6, m + 1) array
-        The sums before and after each value.
+        The sums before and after each value. Those to go on from are not written: at the median
+        another thread reads them.
     """
-    cdef Py_ssize_t m = deviation.shape[0], i, row, column, count
+    cdef Py_ssize_t m = deviation.shape[0], i, column, count
     cdef int step = 1 if upward else -1
     cdef ls_pair s1 = as_pair(state[0], state[1])
     cdef ls_pair s2 = as_pair(state[2], state[3])
@@ -249,8 +250,6 @@ def walk_sums(
     cdef double weight = 1
     cdef int lowest = <int>state[6], lowest_weight = <int>state[7]
     with nogil:
-        for row in range(6):
-            sums[row, 0 if upward else m] = state[row]
         for count in range(m):
             i = count if upward else m - 1 - count
             column = i + 1 if upward else i

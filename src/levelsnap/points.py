@@ -66,6 +66,8 @@ class Problem:
 
         self.deviation = np.empty(n if edges is None else len(edges) - 1)
         self.sums = np.empty((6, len(self.deviation) + 1))
+        if edges is None:
+            self.sums[:, n // 2] = 0.0
         self._given_up = False
         if threads > 1:
             from concurrent.futures import ThreadPoolExecutor  # 4 ms of the package's import
@@ -120,10 +122,11 @@ class Problem:
                 walk_sums(high, low, weights, state, upward, self.sums[:, first : last + 1])
             else:
                 sums = np.empty((6, last - first + 1))
+                sums[:, 0 if upward else -1] = state[:6]
                 walk_sums(high, low, weights, state, upward, sums)
                 cells = slice(*np.searchsorted(edges, [first, last]).tolist())
                 self.deviation[cells] = high[edges[cells] - first]
-                here = slice(cells.start, int(np.searchsorted(edges, last, side="right")))
+                here = slice(cells.start, cells.stop + (stop == n))
                 self.sums[:, here] = sums[:, edges[here] - first]
             start = stop
         return state[6:]
