@@ -6,6 +6,7 @@ import math
 import numbers
 import operator
 import os
+import reprlib
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
@@ -372,17 +373,18 @@ class Codebook:
             raise ValueError(f'it has no "format": "{_FORMAT}"')
         version = content.get("version")
         if type(version) is not int or version != _FORMAT_VERSION:
-            raise ValueError(f"its version is {version!r}; accepted is {_FORMAT_VERSION}")
-        centers = _json_floats(content.get("centers"), "centers")
+            given = reprlib.repr(version)
+            raise ValueError(f"its version is {given}; accepted is {_FORMAT_VERSION}")
+        centers = _json_floats(content.get("centers"))
         if any(a >= b for a, b in itertools.pairwise(centers)):
             raise ValueError("its centers are not ascending")
         gap = content.get("gap")
         if gap == "inf":
             gap = math.inf
         elif gap is not None:
-            (gap,) = _json_floats([gap], "gap")
-            if not gap >= 0:
-                raise ValueError(f"its gap is {gap!r}")
+            if type(gap) not in (int, float) or not gap >= 0:
+                raise ValueError(f"its gap is {reprlib.repr(gap)}; accepted are numbers from 0 on")
+            gap = float(gap)
         return cls._fitted(centers, gap)
 
     def __eq__(self, other: object) -> bool:
@@ -489,7 +491,7 @@ def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
 
 def _check_k(k: int) -> None:
     if k > MAX_K:
-        raise ValueError(f"centers must be at most {MAX_K}, given {k}")
+        raise ValueError(f"there can be at most {MAX_K} centers, given {k}")
 
 
 def _length(given: Any) -> int:
@@ -560,7 +562,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _json_floats(numbers_: Any, what: str) -> list[float]:
+def _json_floats(numbers_: Any) -> list[float]:
     if not isinstance(numbers_, list) or not all(type(x) in (int, float) for x in numbers_):
-        raise ValueError(f"its {what} are not numbers")
+        raise ValueError("its centers are not numbers")
     return [float(x) for x in numbers_]
