@@ -142,7 +142,7 @@ cdef extern from "kmeans1d.h" nogil:
 cdef enum:
     # Between two looks for Ctrl-C, at most about 0.1 s: positions of a pass and of bands, groups of
     # a sweep.
-    PASS_STEPS = 1 << 20
+    PASS_STEPS = 1 << 19
     BAND_STEPS = 1 << 20
     SWEEP_GROUPS = 1 << 21
 

@@ -140,7 +140,7 @@ class Problem:
             return 0.0, 0.0
         unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
         reach = float(np.abs(self.deviation[[0, -1]]).max())
-        weight, squares = np.abs(self.sums[[4, 2]][:, [0, -1]]).max(axis=1).tolist()
+        weight, squares = np.abs(self.sums[np.ix_([4, 2], [0, -1])]).max(axis=1).tolist()
         # The square of a deviation times a weight is an exact pair, too.
         exact = (
             reach / unit <= (EXACT if self.weights is None else 2.0**26)
