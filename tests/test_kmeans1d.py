@@ -541,13 +541,22 @@ def test_interrupt():
 
 def test_gil_is_released():
     values = np.unique(np.random.default_rng(0).normal(size=200_000))
-    worker = threading.Thread(target=optimal_cuts, args=(values, None, 4))
-    worker.start()
-    ticks = 0
-    while worker.is_alive():
+    ticks, over = [], threading.Event()
+
+    def tick():
+        while not over.wait(0.001):
+            ticks.append(None)
+
+    clock = threading.Thread(target=tick)
+    clock.start()
+    while not ticks:
         time.sleep(0.001)
-        ticks += 1
-    assert ticks > 10
+    before = len(ticks)
+    optimal_cuts(values, None, 4)
+    during = len(ticks) - before
+    over.set()
+    clock.join()
+    assert during > 3
 
 
 def objective(values, weights, cuts):

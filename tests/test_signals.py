@@ -190,10 +190,13 @@ def test_calls_of_other_threads_go_on():
     def call():
         results.extend((ls.labels(image, [0, 10]).sum(), len(ls.distinct(image))) for _ in range(3))
 
+    # A job that a shell runs in the background ignores Ctrl-C.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=call)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     thread.join()
+    signal.signal(signal.SIGINT, previous)
     assert len(set(results)) == 1
     assert len(results) == 3
