@@ -539,6 +539,23 @@ def test_interrupt():
         signal.signal(signal.SIGALRM, previous)
 
 
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        ([-2.2e307, -1.8e-173, 1.2497e-221, 1.2498e-221, 1.25e-221, 6.75e-219], None),
+        ([1.0, 2.0, 4.0, 7.0, 11.0], [1e300, 1.0, 3e-300, 2e-300, 2e-300]),
+        ([-1e300, 1e-300, 2e-300, 4e-300, 7e-300], [1e-300, 3e-300, 1e300, 2e300, 1e-300]),
+    ],
+)
+def test_what_scaling_loses_is_not_taken_for_exact(values, weights):
+    values, weights = np.array(values), None if weights is None else np.array(weights)
+    for k in range(1, 4):
+        cuts = brute_force(values, weights, k)
+        assert optimal_cuts(values, weights, k).tolist() == list(cuts)
+        centers = kmeans1d.group_means(Problem(values, weights), np.array(cuts, np.int64))
+        assert centers.tolist() == list(exact_means(values, weights, cuts))
+
+
 def test_gil_is_released():
     values = np.unique(np.random.default_rng(0).normal(size=200_000))
     ticks, over = [], threading.Event()

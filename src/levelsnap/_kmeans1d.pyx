@@ -255,7 +255,8 @@ def walk_sums(
             column = i + 1 if upward else i
             if weights is not None:
                 weight = weights[i]
-                lowest_weight = min(lowest_weight, ls_lowest_bit(weight))
+                # A weight that is 0 was lost when weights were scaled down.
+                lowest_weight = min(lowest_weight, ls_lowest_bit(weight) if weight > 0 else -2000)
             lowest = min(lowest, ls_lowest_bit(rest[i] if rest[i] != 0 else deviation[i]))
             first = ls_two_product(deviation[i], weight)
             first.lo += rest[i] * weight

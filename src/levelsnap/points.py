@@ -136,7 +136,9 @@ class Problem:
 
         A pair holds any integer up to 2**104, and adds two of them exactly. Else zeros.
         """
-        if self.edges is not None or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
+        # Huge values are scaled down, and tiny ones beside them may be lost.
+        lossy = self.edges is not None or self.exponent < 0
+        if lossy or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
             return 0.0, 0.0
         unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
         reach = float(np.abs(self.deviation[[0, -1]]).max())
