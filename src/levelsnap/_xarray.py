@@ -9,9 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .codebook import Codebook
-from .histogram import Histogram
-from .histogram import distinct as distinct_of
-from .histogram import histogram as histogram_of
+from .containers import is_lazy as is_lazy_array
 
 # What attributes (by CF, or by GDAL) and an encoding say of values, and not of their labels.
 _OF_PACKING = {
@@ -28,42 +26,35 @@ _OF_ENCODED = _OF_PACKING | {
 }  # fmt: skip
 
 
-def labels(
-    image: Any, codebook: Codebook, *, out: Any, dtype: Any, where: Any, nan: Any, threads: Any
+def nearest(
+    method: str,
+    image: Any,
+    codebook: Codebook,
+    *,
+    out: Any,
+    dtype: Any,
+    where: Any,
+    nan: Any,
+    threads: Any,
 ) -> Any:
+    both = method == "labels_and_snap"
+    outs = out if both else (out,)
+
     def one(image: xr.DataArray, where: Any) -> tuple[Any, ...]:
-        function = partial(codebook.labels, dtype=dtype, nan=nan)
-        (found,) = _apply(function, image, where, (out,), threads)
-        return (found if out is not None else _dress_labels(image, found, codebook, nan),)
+        function = partial(getattr(codebook, method), dtype=dtype, nan=nan)
+        found = _apply(function, image, where, outs, threads)
+        dressed = []
+        for kind, array, given in zip(method.split("_and_"), found, outs, strict=True):
+            if given is not None:
+                dressed.append(array)
+            elif kind == "labels":
+                dressed.append(_dress_labels(image, array, codebook, nan))
+            else:
+                dressed.append(_dress(image, array, image.attrs, image.encoding))
+        return tuple(dressed)
 
-    return _each(one, image, where, (out,))[0]
-
-
-def snap(
-    image: Any, codebook: Codebook, *, out: Any, dtype: Any, where: Any, nan: Any, threads: Any
-) -> Any:
-    def one(image: xr.DataArray, where: Any) -> tuple[Any, ...]:
-        function = partial(codebook.snap, dtype=dtype, nan=nan)
-        (found,) = _apply(function, image, where, (out,), threads)
-        return (found if out is not None else _dress(image, found, image.attrs, image.encoding),)
-
-    return _each(one, image, where, (out,))[0]
-
-
-def labels_and_snap(
-    image: Any, codebook: Codebook, *, out: Any, dtype: Any, where: Any, nan: Any, threads: Any
-) -> tuple[Any, Any]:
-    def one(image: xr.DataArray, where: Any) -> tuple[Any, ...]:
-        function = partial(codebook.labels_and_snap, dtype=dtype, nan=nan)
-        labels, snapped = _apply(function, image, where, out, threads)
-        if out[0] is None:
-            labels = _dress_labels(image, labels, codebook, nan)
-        if out[1] is None:
-            snapped = _dress(image, snapped, image.attrs, image.encoding)
-        return labels, snapped
-
-    labels, snapped = _each(one, image, where, out)
-    return labels, snapped
+    found = _each(one, image, where, outs)
+    return found if both else found[0]
 
 
 def decode(labels: Any, codebook: Codebook, dtype: Any) -> Any:
@@ -77,24 +68,17 @@ def decode(labels: Any, codebook: Codebook, dtype: Any) -> Any:
     return _each(one, labels, True, (None,))[0]
 
 
-def histogram(image: Any, *, where: Any, threads: Any) -> Histogram:
-    found = [
-        histogram_of(array, where=asked, threads=threads) for array, asked in parts(image, where)
-    ]
-    return found[0] if len(found) == 1 else Histogram.merge(*found)
+def reduce(
+    function: Callable[..., Any], merge: Callable[[list[Any]], Any], image: Any, where: Any
+) -> Any:
+    return merge([function(*part) for part in _parts(image, where)])
 
 
-def distinct(image: Any, *, where: Any, threads: Any) -> NDArray:
-    found = [
-        distinct_of(array, where=asked, threads=threads) for array, asked in parts(image, where)
-    ]
-    if len(found) == 1:
-        return found[0]
-    once = [Histogram(values, np.ones(len(values), np.uint8)) for values in found]
-    return Histogram.merge(*once).values.copy()
+def is_lazy(image: Any) -> bool:
+    return any(is_lazy_array(variable.data) for variable, _ in _variables(image, True).values())
 
 
-def parts(image: Any, where: Any) -> Iterator[tuple[Any, Any]]:
+def _parts(image: Any, where: Any) -> Iterator[tuple[Any, Any]]:
     """The array of each variable, with its where."""
     for array, asked in _variables(image, where).values():
         asked = _align(array, asked)
@@ -135,32 +119,19 @@ def _each(
 def _apply(
     function: Callable[..., Any], image: xr.DataArray, where: Any, out: Any, threads: Any
 ) -> tuple[Any, ...]:
-    """A function of codebook.py of the image's data; lazily, block by block, if that is lazy."""
+    """A function of codebook.py of the image's data; of its dask array, if that is lazy."""
     asked = _align(image, where)
-    if image.chunks is None and (asked is True or asked.chunks is None):
-        arrays = tuple(_out_array(given, image) for given in out)
-        found = function(
-            image.values,
-            where=asked if asked is True else asked.values,
-            out=arrays if len(out) == 2 else arrays[0],
-            threads=threads,
-        )
-        found = found if len(out) == 2 else (found,)
-        pairs = zip(found, out, strict=True)
-        return tuple(new if given is None else given for new, given in pairs)
-    if any(given is not None for given in out):
-        raise TypeError("out cannot be given for an image that is computed lazily")
-    sample = function(np.empty(0, image.dtype), threads=threads)  # refuses wrong options now
-    threads = 1 if threads is None else threads  # blocks are computed side by side
-    lazy = xr.apply_ufunc(
-        lambda array, asked: function(array, where=asked, threads=threads),
-        image.variable,
-        asked,
-        dask="parallelized",
-        output_core_dims=[()] * len(out),
-        output_dtypes=[s.dtype for s in (sample if len(out) == 2 else [sample])],
+    chunks = image.chunksizes or (asked is not True and asked.chunksizes)
+    arrays = tuple(_out_array(given, image) for given in out)
+    found = function(
+        image.variable.chunk(chunks).data if chunks else image.values,
+        where=asked if asked is True else asked.data,
+        out=arrays if len(out) == 2 else arrays[0],
+        threads=threads,
     )
-    return tuple(v.data for v in (lazy if len(out) == 2 else [lazy]))
+    found = found if len(out) == 2 else (found,)
+    pairs = zip(found, out, strict=True)
+    return tuple(new if given is None else given for new, given in pairs)
 
 
 def _align(image: xr.DataArray, where: Any) -> Any:

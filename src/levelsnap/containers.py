@@ -6,10 +6,15 @@ from typing import Any
 
 import numpy as np
 
-# By top-level package and class name. The module has the functions `labels`, `snap`,
-# `labels_and_snap` and `decode` (as in nearest.py and Codebook), `distinct`, `histogram`, and
-# `parts`: the pairs (image, where) of simpler arrays that one is made of.
+# By top-level package and class name. An adaptor calls what is given for arrays on each part of
+# such an array, a block or a variable, and puts the results together:
+#   nearest(method, image, codebook, **options)  an array like the image; the Codebook's method is
+#                                                "labels", "snap" or "labels_and_snap" (then two)
+#   decode(labels, codebook, dtype)              an array like the labels
+#   reduce(function, merge, image, where)        merge([function(part, its where), ...])
+#   is_lazy(image)                               whether parts are computed later or elsewhere
 _ADAPTORS = {
+    ("dask", "Array"): "_dask",
     ("xarray", "DataArray"): "_xarray",
     ("xarray", "Dataset"): "_xarray",
 }
@@ -24,3 +29,9 @@ def adaptor(image: Any) -> ModuleType | None:
         if name is not None:
             return importlib.import_module(f"{__package__}.{name}")
     return None
+
+
+def is_lazy(data: Any) -> bool:
+    """Whether data is computed block by block, elsewhere or later."""
+    foreign = adaptor(data)
+    return foreign is not None and foreign.is_lazy(data)

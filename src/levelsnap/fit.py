@@ -2,21 +2,23 @@
 
 import math
 import numbers
-import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .codebook import MAX_K, Codebook
-from .containers import adaptor
-from .histogram import Histogram, check_weights, distinct, histogram
+from .containers import adaptor, is_lazy
+from .histogram import Histogram, Values, check_integer, check_weights, distinct, histogram, lowest
 from .kmeans1d import Grid, cell_edges, group_means, lloyd_cuts, optimal_cuts
 from .nearest import blocks, examine
 from .points import Problem
 from .prices import Progress
+from .summary import Summary
 from .threads import check_threads, solver_team
 
 # Of the grid that stands for more than `max_distinct` values.
@@ -47,7 +49,7 @@ def fit(
     ----------
     image_or_histogram : array_like or Histogram
         Any accepted dtype, shape, strides and byte order. NaN and masked elements are skipped. Of
-        an xarray Dataset, all variables together.
+        an xarray Dataset, all variables together. A dask array is computed block by block.
     k : int
         Number of levels, from 1 to the number of distinct values.
     method : {"optimal", "lloyd", "opencv"}
@@ -65,9 +67,11 @@ def fit(
         Of the random starts of "lloyd" and "opencv"; for the latter below 2**31.
     approximate : bool
         Whether "optimal" may work on a grid of 2**20 cells if there are more than `max_distinct`
-        values. `Codebook.gap` is then a bound of the relative excess over the optimum.
+        values. `Codebook.gap` is then a bound of the relative excess over the optimum. A dask
+        array is then read once for every `max_distinct` distinct values.
     max_distinct : int
-        The most distinct values for which "optimal" is computed exactly.
+        The most distinct values for which "optimal" is computed exactly; of a dask array, the
+        most that any method takes.
     progress : callable, optional
         Called now and then as ``progress(done, total)``; not by "opencv".
     attempts, max_iter : int
@@ -146,7 +150,18 @@ def fit(
             raise ValueError('method "opencv" takes weights="distinct" only')
         _check_no_nan(image_or_histogram, where)
 
-    values, counts = values_to_fit(image_or_histogram, weights, where, threads)
+    lazy = is_lazy(image_or_histogram)
+    if lazy and approximate and method == "optimal":
+        batches = _batches(image_or_histogram, weights, where, threads, max_distinct + 1)
+        values, counts = next(batches)
+        if len(values) > max_distinct:
+            summary = Summary.of(chain([(values, counts)], batches))
+            with solver_team(threads, len(summary.points)) as n_threads:
+                return Codebook._fitted(*summary.fit(k, threads=n_threads, progress=progress))
+    else:
+        values, counts = values_to_fit(
+            image_or_histogram, weights, where, threads, max_distinct if lazy else None
+        )
     if method == "opencv":
         return _fit_opencv(values, k, seed, attempts, max_iter, eps)
     _check_k(k, len(values), "distinct values")
@@ -218,19 +233,50 @@ def unique_quantize(
 
 
 def values_to_fit(
-    data: ArrayLike | Histogram, weights: str, where: ArrayLike, threads: int | None
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    data: ArrayLike | Histogram,
+    weights: str,
+    where: ArrayLike,
+    threads: int | None,
+    max_distinct: int | None = None,
+) -> Values:
     """The finite values to fit, at least one, and their weights; None: each counts once."""
     counts: NDArray[Any] | None
     if isinstance(data, Histogram):
         values, counts = data.values, data.counts
     elif weights == "counts":
-        counted = histogram(data, where=where, threads=threads)
+        counted = histogram(data, where=where, threads=threads, max_distinct=max_distinct)
         values, counts = counted.values, counted.counts
     else:
-        values, counts = distinct(data, where=where, threads=threads), None
+        values = distinct(data, where=where, threads=threads, max_distinct=max_distinct)
+        counts = None
     if weights == "counts" and counts is not None and not counts.all():
         values, counts = values[counts > 0], counts[counts > 0]
+    _check_values(values, counts, data, where)
+    return values, counts if weights == "counts" else None
+
+
+def _batches(
+    image: ArrayLike, weights: str, where: ArrayLike, threads: int | None, size: int
+) -> Iterator[Values]:
+    """The values to fit and their weights, ascending, so many at a time; each reads the image."""
+    above = None
+    while True:
+        values, counts = lowest(
+            image, where, threads=threads,
+            counted=weights == "counts", above=above, most=size,
+        )  # fmt: skip
+        if above is None or len(values):
+            _check_values(values, counts, image, where)
+        yield values, counts
+        if len(values) < size:
+            return
+        above = values[-1]
+
+
+def _check_values(
+    values: NDArray[Any], counts: NDArray[Any] | None, data: ArrayLike | Histogram, where: ArrayLike
+) -> None:
+    """Refuse infinite values, and that there are none."""
     if values.dtype.kind == "f":
         infinite = np.isinf(values)
         if infinite.any():
@@ -239,7 +285,7 @@ def values_to_fit(
             elif isinstance(data, Histogram):
                 number = int(np.count_nonzero(infinite))
             else:
-                number = _count(np.isinf, data, where)
+                number = count_elements(np.isinf, data, where)
             raise ValueError(
                 f"{number} infinite element{'s' if number > 1 else ''} in the data; "
                 "a level is a mean of finite values"
@@ -248,7 +294,6 @@ def values_to_fit(
         if isinstance(data, Histogram) and len(data.values):
             raise ValueError("nothing to fit: every weight of the histogram is zero")
         raise ValueError("nothing to fit: there are no values that are not NaN or skipped")
-    return values, counts if weights == "counts" else None
 
 
 def _fit_opencv(
@@ -287,7 +332,7 @@ def _fit_opencv(
 
 
 def _check_no_nan(data: ArrayLike | Histogram, where: ArrayLike) -> None:
-    number = 0 if isinstance(data, Histogram) else _count(np.isnan, data, where)
+    number = 0 if isinstance(data, Histogram) else count_elements(np.isnan, data, where)
     if number:
         raise ValueError(
             f'{number} NaN in the image, which method "opencv" does not take; skip '
@@ -295,12 +340,12 @@ def _check_no_nan(data: ArrayLike | Histogram, where: ArrayLike) -> None:
         )
 
 
-def _count(
+def count_elements(
     test: Callable[[NDArray[Any]], NDArray[np.bool_]], image: ArrayLike, where: ArrayLike
 ) -> int:
     """How many of the elements asked for pass a test of floats, without a copy of the image."""
     if (foreign := adaptor(image)) is not None:
-        return sum(_count(test, *part) for part in foreign.parts(image, where))
+        return foreign.reduce(partial(count_elements, test), sum, image, where)
     array, asked, mask, _ = examine(image, where)
     if array.dtype.kind != "f":
         return 0
@@ -326,15 +371,3 @@ def check_progress(progress: object) -> None:
 def check_bool(name: str, value: object) -> None:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, given {value!r}")
-
-
-def check_integer(name: str, value: object, least: int) -> int:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, given {value!r}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, given {number}")
-    return number

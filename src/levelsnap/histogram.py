@@ -1,21 +1,30 @@
 """Histogram: distinct values and how often each occurs."""
 
+import operator
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import as_array, refuse_masked
-from .containers import adaptor
+from .containers import adaptor, is_lazy
 from .dtypes import check_dtype, native
 from .nearest import examine
-from .threads import team
+from .threads import check_threads, team
 from .values import find_values, fold_zero, value_cost
 
 # Values that are merged at a time, between two looks for Ctrl-C.
 MERGED = 1 << 22
+
+# The most distinct values that are gathered of an array that is computed block by block.
+MAX_DISTINCT = 1 << 24
+
+# Ascending values, and their counts where these are asked for.
+Values = tuple[NDArray[Any], NDArray[Any] | None]
 
 
 class Histogram:
@@ -95,18 +104,10 @@ class Histogram:
                 raise TypeError(f"merge takes histograms, given {type(histogram).__name__}")
         if not histograms:
             raise ValueError("merge takes at least one histogram, given none")
-        dtype = np.result_type(*(h.values.dtype for h in histograms))
-        counts_dtype = _counts_dtype(histograms)
-        values = [_exactly(h.values, dtype) for h in histograms]
-        merged = [
-            _merge(
-                [v[piece] for v, piece in zip(values, pieces, strict=True)],
-                [h.counts[piece] for h, piece in zip(histograms, pieces, strict=True)],
-                counts_dtype,
-            )
-            for pieces in _pieces(values, MERGED)
-        ]
-        return Histogram._trusted(*map(np.concatenate, zip(*merged, strict=True)))
+        parts: list[Values] = [(h.values, h.counts) for h in histograms]
+        values, counts = merge_lowest(parts, most=sys.maxsize)
+        assert counts is not None
+        return Histogram._trusted(values, counts)
 
     def update(self, image: ArrayLike, *, where: ArrayLike = True) -> "Histogram":
         """A new histogram that counts `image` too; this one stays as it is.
@@ -142,7 +143,11 @@ class Histogram:
 
 
 def histogram(
-    image: ArrayLike, *, where: ArrayLike = True, threads: int | None = None
+    image: ArrayLike,
+    *,
+    where: ArrayLike = True,
+    threads: int | None = None,
+    max_distinct: SupportsIndex | None = None,
 ) -> Histogram:
     """The distinct values of an image and how often each occurs.
 
@@ -150,11 +155,14 @@ def histogram(
     ----------
     image : array_like
         Any accepted dtype, shape, strides and byte order. Masked elements are skipped. Of an
-        xarray Dataset, all variables together.
+        xarray Dataset, all variables together. A dask array is computed block by block.
     where : array_like of bool, optional
         Broadcastable to the image; False elements are skipped.
     threads : int, optional
-        By default `get_num_threads`, and one for small images.
+        By default `get_num_threads`, and one for small images and for each block of a dask array.
+    max_distinct : int, optional
+        More distinct values are a ValueError. By default 2**24 for a dask array, of which no
+        worker then holds more than a few times as many at once; no limit for others.
 
     Returns
     -------
@@ -172,11 +180,8 @@ def histogram(
     at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
     the image's elements bucket by bucket.
     """
-    if (foreign := adaptor(image)) is not None:
-        return foreign.histogram(image, where=where, threads=threads)
-    array, asked, mask, _ = examine(image, where)
-    with team(threads, array.size, value_cost(array.dtype, counted=True)) as n_threads:
-        values, counts = find_values(array, asked, n_threads, counted=True, mask=mask)
+    values, counts = _find(image, where, threads, True, max_distinct)
+    assert counts is not None
     return Histogram._trusted(values, counts)
 
 
@@ -184,18 +189,24 @@ def histogram(
 histogram_of = histogram
 
 
-def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None = None) -> NDArray:
+def distinct(
+    image: ArrayLike,
+    *,
+    where: ArrayLike = True,
+    threads: int | None = None,
+    max_distinct: SupportsIndex | None = None,
+) -> NDArray:
     """The distinct values of an image, ascending: `histogram` without the counts.
 
     Parameters
     ----------
     image : array_like
         Any accepted dtype, shape, strides and byte order. Masked elements are skipped. Of an
-        xarray Dataset, all variables together.
+        xarray Dataset, all variables together. A dask array is computed block by block.
     where : array_like of bool, optional
         Broadcastable to the image; False elements are skipped.
-    threads : int, optional
-        By default `get_num_threads`, and one for small images.
+    threads, max_distinct : int, optional
+        As for `histogram`.
 
     Returns
     -------
@@ -207,11 +218,89 @@ def distinct(image: ArrayLike, *, where: ArrayLike = True, threads: int | None =
     -----
     Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
     """
+    return _find(image, where, threads, False, max_distinct)[0]
+
+
+def _find(
+    image: ArrayLike,
+    where: ArrayLike,
+    threads: int | None,
+    counted: bool,
+    max_distinct: SupportsIndex | None,
+) -> Values:
+    if max_distinct is not None:
+        limit = check_integer("max_distinct", max_distinct, 1)
+    else:
+        limit = MAX_DISTINCT if is_lazy(image) else sys.maxsize - 1
+    values, counts = lowest(
+        image, where, threads=threads, counted=counted, above=None, most=limit + 1
+    )
+    if len(values) > limit:
+        raise ValueError(
+            f"more than max_distinct = {limit} distinct values; a larger max_distinct takes "
+            "memory, fit(..., approximate=True) a summary of them"
+        )
+    return values, counts
+
+
+def lowest(
+    image: Any, where: Any, *, threads: int | None, counted: bool, above: Any, most: int
+) -> Values:
+    """At most so many of the lowest distinct values above one, and their counts if asked for.
+
+    Those of a whole are found among those of its parts, however it was divided; see
+    `merge_lowest`.
+    """
     if (foreign := adaptor(image)) is not None:
-        return foreign.distinct(image, where=where, threads=threads)
+        if threads is not None:
+            check_threads(threads)
+        elif foreign.is_lazy(image):
+            threads = 1  # for a block; they are computed side by side
+        of_part = partial(lowest, threads=threads, counted=counted, above=above, most=most)
+        return foreign.reduce(of_part, partial(merge_lowest, most=most), image, where)
     array, asked, mask, _ = examine(image, where)
-    with team(threads, array.size, value_cost(array.dtype, counted=False)) as n_threads:
-        return find_values(array, asked, n_threads, counted=False, mask=mask)[0]
+    with team(threads, array.size, value_cost(array.dtype, counted)) as n_threads:
+        values, counts = find_values(array, asked, n_threads, counted, mask=mask)
+    first = 0
+    if above is not None:
+        values = _exactly(values, np.result_type(values, above))
+        first = int(np.searchsorted(values, above, side="right"))
+    return _cut(values, counts, slice(first, first + most))
+
+
+def merge_lowest(parts: list[Values], *, most: int) -> Values:
+    """`lowest` of a whole from those of its parts; counts if all have them."""
+    if len(parts) == 1:
+        return parts[0]
+    dtype = np.result_type(*(values.dtype for values, _ in parts))
+    values = [_exactly(v, dtype) for v, _ in parts]
+    counts = [c for _, c in parts if c is not None]
+    if len(counts) < len(parts):
+        counts = []
+    merged, found = [], 0
+    for pieces in _pieces(values, MERGED):
+        merged.append(
+            _merge(
+                [v[piece] for v, piece in zip(values, pieces, strict=True)],
+                [c[piece] for c, piece in zip(counts, pieces, strict=False)],
+            )
+        )
+        found += len(merged[-1][0])
+        if found >= most:  # the rest would take memory
+            break
+    merged_values, merged_counts = zip(*merged, strict=True)
+    return _cut(
+        np.concatenate(merged_values),
+        np.concatenate(merged_counts) if counts else None,
+        slice(most),
+    )
+
+
+def _cut(values: NDArray, counts: NDArray | None, kept: slice) -> Values:
+    """A slice of values and counts, without the memory of the rest."""
+    if len(values[kept]) == len(values):
+        return values, counts
+    return values[kept].copy(), None if counts is None else counts[kept].copy()
 
 
 def as_histogram(data: Histogram | ArrayLike) -> Histogram:
@@ -221,6 +310,18 @@ def as_histogram(data: Histogram | ArrayLike) -> Histogram:
 def check_weights(weights: object) -> None:
     if not isinstance(weights, str) or weights not in ("distinct", "counts"):
         raise ValueError(f'weights must be "distinct" or "counts", given {weights!r}')
+
+
+def check_integer(name: str, value: object, least: int) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, given {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, given {number}")
+    return number
 
 
 def _check_values(values: ArrayLike) -> NDArray:
@@ -263,11 +364,6 @@ def _check_counts(counts: ArrayLike) -> NDArray:
     return array.astype(np.float64 if array.dtype.kind == "f" else np.uint64)
 
 
-def _counts_dtype(histograms: tuple[Histogram, ...]) -> np.dtype:
-    weighted = any(h.counts.dtype.kind == "f" for h in histograms)
-    return np.dtype(np.float64 if weighted else np.uint64)
-
-
 def _pieces(values: list[NDArray], size: int) -> Iterator[tuple[slice, ...]]:
     """Slices of ascending arrays that hold one range of values, about `size` at most in all."""
     step = max(size // len(values), 1)
@@ -277,15 +373,16 @@ def _pieces(values: list[NDArray], size: int) -> Iterator[tuple[slice, ...]]:
         yield tuple(map(slice, *ends))
 
 
-def _merge(
-    values: list[NDArray], counts: list[NDArray], counts_dtype: np.dtype
-) -> tuple[NDArray, NDArray]:
-    """Ascending arrays as one, and the sums of their counts."""
-    together, numbers = np.concatenate(values), np.concatenate(counts, dtype=counts_dtype)
-    order = np.argsort(together, kind="stable")
-    together, numbers = together[order], numbers[order]
+def _merge(values: list[NDArray], counts: list[NDArray]) -> Values:
+    """Ascending arrays as one, and the sums of their counts if there are any."""
+    together = np.concatenate(values)
+    if counts:
+        order = np.argsort(together, kind="stable")
+        together = together[order]
+    else:
+        together.sort(kind="stable")  # which is quick for sorted runs
     starts = np.flatnonzero(np.append(True, together[1:] != together[:-1])[: len(together)])
-    return together[starts], _sums(numbers, starts)
+    return together[starts], _sums(np.concatenate(counts)[order], starts) if counts else None
 
 
 def _exactly(values: NDArray, dtype: np.dtype) -> NDArray:

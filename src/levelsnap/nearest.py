@@ -51,7 +51,8 @@ def labels(
     ----------
     image : array_like
         bool, integers of 8 to 64 bits, float16, float32 or float64; any shape, strides and byte
-        order. Never copied as a whole. An xarray DataArray or Dataset gives the same kind.
+        order. Never copied as a whole. An xarray DataArray or Dataset gives the same kind, a dask
+        array one that is computed when that is asked for.
     centers : Codebook or array_like, shape (K,)
         The levels.
     out : ndarray, optional
@@ -64,7 +65,7 @@ def labels(
     nan : "raise" or int
         What to do with NaN: refuse it, or the label it gets.
     threads : int, optional
-        By default `get_num_threads`, and one for small images.
+        By default `get_num_threads`, and one for small images and for each block of a dask array.
 
     Returns
     -------
@@ -94,9 +95,10 @@ def labels(
         if result is not None:
             return result
     if (foreign := adaptor(image)) is not None:
-        return foreign.labels(
-            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
-        )
+        return foreign.nearest(
+            "labels", image, codebook,
+            out=out, dtype=dtype, where=where, nan=nan, threads=threads,
+        )  # fmt: skip
     nan_label = _check_nan_label(nan)
     call = _Call(codebook, image, where)
     call.take_labels(out, dtype)
@@ -154,9 +156,10 @@ def snap(
         if result is not None:
             return result
     if (foreign := adaptor(image)) is not None:
-        return foreign.snap(
-            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
-        )
+        return foreign.nearest(
+            "snap", image, codebook,
+            out=out, dtype=dtype, where=where, nan=nan, threads=threads,
+        )  # fmt: skip
     if not isinstance(nan, str) or nan not in ("propagate", "raise"):
         raise ValueError(f'nan must be "propagate" or "raise", given {nan!r}')
     call = _Call(codebook, image, where)
@@ -202,9 +205,10 @@ def labels_and_snap(
     label_out, value_out = out = _pair(out, "out")
     label_dtype, value_dtype = dtype = _pair(dtype, "dtype")
     if (foreign := adaptor(image)) is not None:
-        return foreign.labels_and_snap(
-            image, codebook, out=out, dtype=dtype, where=where, nan=nan, threads=threads
-        )
+        return foreign.nearest(
+            "labels_and_snap", image, codebook,
+            out=out, dtype=dtype, where=where, nan=nan, threads=threads,
+        )  # fmt: skip
     nan_label = _check_nan_label(nan)
     call = _Call(codebook, image, where)
     call.take_labels(label_out, label_dtype)
