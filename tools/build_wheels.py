@@ -143,7 +143,7 @@ def test_wheel(python, free, wheel, sdist, options):
         (source,) = Path(folder).glob("levelsnap-*")
         tests = Path(folder, "tested")
         tests.mkdir()
-        for name in ("tests", "examples", "pyproject.toml"):
+        for name in ("tests", "examples", "docs", "pyproject.toml"):
             shutil.move(source / name, tests / name)
         shutil.rmtree(source)
         run(inside, "-W", "error", "-c", "import levelsnap; levelsnap.show_config()", cwd=tests)
