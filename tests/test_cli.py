@@ -15,6 +15,7 @@ import pytest
 import levelsnap
 from levelsnap.cli import main
 from levelsnap.raster import read_image
+from levelsnap.windows import NpyWriter
 
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("tifffile")
@@ -338,7 +339,8 @@ def test_progress_is_drawn_for_long_fits_on_a_terminal(monkeypatch, stream, quie
     monkeypatch.setattr(_commands, "fit_levels", fit)
     monkeypatch.setattr(_commands, "PROGRESS_AFTER", after)
     monkeypatch.setattr(sys, "stderr", stream)
-    _commands.fit_with_progress(np.arange(9), k=2, threads=None, quiet=quiet)
+    run = _commands.Run(threads=None, quiet=quiet, memory=1, nodata=None)
+    _commands.fit_with_progress(np.arange(9), run, k=2)
     assert ("Fitting" in stream.getvalue()) == ("100%" in stream.getvalue()) == shown
 
 
@@ -554,13 +556,12 @@ def test_out_of_memory_and_unexpected_errors(
 
 
 def test_interrupt(command, image_file, tmp_path, monkeypatch):
-    def save(file, *_, **__):
-        file.write(b"half")
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     path = image_file()
     before = files_in(tmp_path)
-    monkeypatch.setattr(np, "save", save)
+    monkeypatch.setattr(NpyWriter, "write", interrupted)
     code, _, err = command("quantize", path, tmp_path / "out.npy", "-k", 2)
     assert code == 1
     assert err.strip() == "Aborted!"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from levelsnap import Codebook, raster
+from levelsnap.windows import NpyWriter
 
 cv2 = pytest.importorskip("cv2")
 tifffile = pytest.importorskip("tifffile")
@@ -281,11 +282,10 @@ def test_all_files_are_written_or_none(tmp_path):
 
 
 def test_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(file, image, **_):
-        file.write(b"half")
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(np, "save", interrupted)
+    monkeypatch.setattr(NpyWriter, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         raster.write_images({tmp_path / "a.png": picture(), tmp_path / "b.npy": picture()})
     assert list(tmp_path.iterdir()) == []

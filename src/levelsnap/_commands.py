@@ -1,23 +1,49 @@
 """The commands: read, call the library, write; every failure is one line and exit code 2."""
 
+import itertools
 import math
+import re
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial, reduce
+from dataclasses import dataclass, replace
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from . import Codebook, Histogram, __version__, choose_k, histogram
+from . import Codebook, Histogram, __version__, choose_k, distinct, get_num_threads, histogram
 from . import fit as fit_levels
-from .raster import check_image, check_targets, is_image, is_lossy, read_image, write_images
+from .dtypes import cast
+from .files import blaming, together
+from .raster import (
+    check_output,
+    check_targets,
+    create_image,
+    is_image,
+    is_lossy,
+    open_image,
+    readable,
+    write_images,
+)
+from .threads import check_threads
+from .windows import (
+    COMPRESSIONS,
+    Image,
+    Output,
+    Reader,
+    Window,
+    Writer,
+    cut,
+    default_memory,
+    elements_for,
+)
 
-PROGRESS_AFTER = 1.0  # seconds: a fit that is over by then needs no bar
+PROGRESS_AFTER = 1.0  # seconds: what is over by then needs no bar
 
 
 class Failure(click.ClickException):
@@ -57,6 +83,24 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda command: reduce(lambda inner, add: add(inner), reversed(decorators), command)
 
 
+class Size(click.ParamType):
+    """A number of bytes with a unit."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?)(b?)\s*", value.lower())
+        size = 0
+        if found:
+            number, prefix, binary, _ = found.groups()
+            size = int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix or " "))
+        if size < 1:
+            self.fail(f"{value!r} is no size; accepted is a number with a unit: 200MB, 1.5GiB")
+        return size
+
+
 FILE = click.Path(path_type=Path, readable=False)
 
 weights_option = click.option(
@@ -77,17 +121,89 @@ fit_options = options(
     ),
     weights_option,
     click.option("--seed", type=int, metavar="N", help="Of the random starts of lloyd and opencv."),
+    click.option(
+        "--approximate", is_flag=True, help="Allow more than 16,777,216 distinct values, on a grid."
+    ),
 )
-run_options = options(
-    click.option("--threads", type=int, metavar="N", help="At most N (default: one per CPU)."),
-    click.option("-q", "--quiet", is_flag=True, help="No summary, no progress bar."),
-)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The options that every command has, and how images are read by them."""
+
+    threads: int | None
+    quiet: bool
+    memory: int
+    nodata: float | None
+
+    @property
+    def workers(self) -> int:
+        """Threads that decode and encode."""
+        return get_num_threads() if self.threads is None else check_threads(self.threads)
+
+    def open(self, path: Path) -> Reader:
+        return open_image(path, nodata=self.nodata, threads=self.workers)
+
+    def windows(
+        self, reader: Reader, path: Path, doing: str, *writers: Writer
+    ) -> Iterator[tuple[Window, Image]]:
+        """All pixels of an image, by windows of which several fit into the memory."""
+        limit = elements_for(self.memory, reader.dtype)
+        total = math.prod(reader.shape)
+        done = 0
+        with _progress(self.quiet, doing) as progress:
+            for window in cut(reader.shape, limit, reader.block, *(w.block for w in writers)):
+                with readable(path):
+                    image = reader.read(window)
+                yield window, image
+                done += image.size
+                if progress:
+                    progress(done, total)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that reach the command as one `run`."""
+
+    @options(
+        click.option(
+            *("--nodata", "nodata"),
+            type=float,
+            metavar="VALUE",
+            help="Pixels that stand for nothing, instead of those that IN names.",
+        ),
+        click.option(
+            *("--memory", "memory"),
+            type=Size(),
+            metavar="SIZE",
+            help="What images may take, about, such as 200MB; larger ones are read and written by "
+            "windows (default: a quarter of what there is).",
+        ),
+        click.option("--threads", type=int, metavar="N", help="At most N (default: one per CPU)."),
+        click.option("-q", "--quiet", is_flag=True, help="No summary, no progress bar."),
+    )
+    @wraps(command)
+    def packed(
+        threads: int | None, quiet: bool, memory: int | None, nodata: float | None, **others: Any
+    ) -> Any:
+        run = Run(threads, quiet, memory or default_memory(), nodata)
+        return command(run=run, **others)
+
+    return packed
+
+
 labels_option = click.option(
     "--labels",
     "labels_path",
     type=FILE,
     metavar="FILE",
     help="Write each pixel's level number (0 to K - 1) too.",
+)
+write_options = options(
+    labels_option,
+    click.option(
+        "--compression", type=click.Choice(COMPRESSIONS), help="Of TIFF and zarr (default: IN's)."
+    ),
+    click.option("--overviews", is_flag=True, help="Build the overviews of a GeoTIFF."),
 )
 
 
@@ -96,7 +212,8 @@ labels_option = click.option(
 def levelsnap() -> None:
     """Snap every pixel of a grey image to the nearest of K levels, exactly.
 
-    Files are .npy, .tif, .png, .jpg, .bmp or .pgm by their suffix; the bit depth is kept.
+    Files are .npy, .tif, .zarr, .png, .jpg, .bmp or .pgm by their suffix, and IN may be what GDAL
+    reads; the bit depth is kept. Large files pass through little memory.
 
     \b
     Example:
@@ -108,7 +225,7 @@ def levelsnap() -> None:
 @click.argument("image_path", metavar="IN", type=FILE)
 @click.argument("out", type=FILE)
 @fit_options
-@labels_option
+@write_options
 @click.option(
     "--codebook", "codebook_path", type=FILE, metavar="FILE", help="Write the levels as JSON too."
 )
@@ -118,8 +235,9 @@ def quantize(
     out: Path,
     labels_path: Path | None,
     codebook_path: Path | None,
-    threads: int | None,
-    quiet: bool,
+    compression: str | None,
+    overviews: bool,
+    run: Run,
     **choices: Any,
 ) -> None:
     """Fit K levels to the image IN and write it, snapped to them, as OUT.
@@ -130,12 +248,21 @@ def quantize(
     Example:
       levelsnap quantize dem.tif snapped.tif -k 8 --labels labels.png
     """
+
+    def codebook_of(reader: Reader) -> Codebook:
+        values = Merging(counted=choices["weights"] == "counts")
+        for _, image in run.windows(reader, image_path, "Reading"):
+            if labels_path and not reader.masked:
+                refuse_nan(image, image_path)
+            values.add(image, run.threads)
+        return fit_with_progress(values.merged(), run, **choices)
+
     snap_file(
-        *(image_path, out, labels_path, codebook_path),
+        *(run, image_path, out, labels_path, codebook_path),
         k=choices["k"],
-        codebook_of=partial(fit_with_progress, threads=threads, quiet=quiet, **choices),
-        threads=threads,
-        quiet=quiet,
+        codebook_of=codebook_of,
+        compression=compression,
+        overviews=overviews,
     )
 
 
@@ -146,13 +273,7 @@ def quantize(
 )
 @fit_options
 @run_options
-def fit(
-    image_paths: tuple[Path, ...],
-    codebook_path: Path,
-    threads: int | None,
-    quiet: bool,
-    **choices: Any,
-) -> None:
+def fit(image_paths: tuple[Path, ...], codebook_path: Path, run: Run, **choices: Any) -> None:
     """Fit K levels to all the images IN together and write them as JSON.
 
     \b
@@ -162,25 +283,26 @@ def fit(
     started = time.perf_counter()
     check_codebook(codebook_path)
     check_targets(codebook_path)
-    merged, pixels = histogram_of(image_paths, threads)
-    codebook = fit_with_progress(merged, threads=threads, quiet=quiet, **choices)
+    values, pixels = values_of(image_paths, run, counted=choices["weights"] == "counts")
+    codebook = fit_with_progress(values, run, **choices)
     write_images({codebook_path: codebook})
-    summarize(codebook, pixels, started, quiet)
+    summarize(codebook, pixels, started, run.quiet)
 
 
 @levelsnap.command(short_help="Snap an image to levels that fit wrote.")
 @click.argument("levels_path", metavar="LEVELS", type=FILE)
 @click.argument("image_path", metavar="IN", type=FILE)
 @click.argument("out", type=FILE)
-@labels_option
+@write_options
 @run_options
 def apply(
     levels_path: Path,
     image_path: Path,
     out: Path,
     labels_path: Path | None,
-    threads: int | None,
-    quiet: bool,
+    compression: str | None,
+    overviews: bool,
+    run: Run,
 ) -> None:
     """Snap the image IN to the levels of a JSON file that fit wrote, as OUT.
 
@@ -190,11 +312,11 @@ def apply(
     """
     codebook = Codebook.load(levels_path)
     snap_file(
-        *(image_path, out, labels_path, None),
+        *(run, image_path, out, labels_path, None),
         k=codebook.k,
-        codebook_of=lambda image: codebook,
-        threads=threads,
-        quiet=quiet,
+        codebook_of=lambda reader: codebook,
+        compression=compression,
+        overviews=overviews,
     )
 
 
@@ -212,7 +334,7 @@ def apply(
 )
 @weights_option
 @run_options
-def choose(image_paths: tuple[Path, ...], threads: int | None, quiet: bool, **choices: Any) -> None:
+def choose(image_paths: tuple[Path, ...], run: Run, **choices: Any) -> None:
     """Fit 1 to K levels to all the images IN together and show how well each number fits.
 
     The line of the chosen number is marked with *; with --quiet only the number is printed.
@@ -221,10 +343,10 @@ def choose(image_paths: tuple[Path, ...], threads: int | None, quiet: bool, **ch
     Example:
       levelsnap choose dem.tif --k-max 12
     """
-    merged, _ = histogram_of(image_paths, threads)
-    with _progress(quiet) as progress:
-        choice = choose_k(merged, threads=threads, progress=progress, **choices)
-    if quiet:
+    values, _ = values_of(image_paths, run, counted=choices["weights"] == "counts")
+    with _progress(run.quiet, "Fitting") as progress:
+        choice = choose_k(values, threads=run.threads, progress=progress, **choices)
+    if run.quiet:
         click.echo(choice.k)
         return
     click.echo(f"{'K':>5}  {'inertia':>12}  {'gvf':>8}  {'bic':>14}")
@@ -241,37 +363,72 @@ def choose(image_paths: tuple[Path, ...], threads: int | None, quiet: bool, **ch
 
 @levelsnap.command(short_help="Describe an image or a file of levels.")
 @click.argument("path", metavar="FILE", type=FILE)
-def info(path: Path) -> None:
+@run_options
+def info(path: Path, run: Run) -> None:
     """Describe an image, or the levels in a JSON file."""
-    facts = image_facts(path) if is_image(path) else codebook_facts(path)
+    facts = image_facts(path, run) if is_image(path) else codebook_facts(path)
     for name, value in facts.items():
         click.echo(f"{name}: {value}")
 
 
-def histogram_of(paths: tuple[Path, ...], threads: int | None) -> tuple[Histogram, int]:
+class Merging:
+    """The distinct values of many windows of one or more images, and their counts if asked for.
+
+    Without that each counts once, which is quicker.
+    """
+
+    def __init__(self, *, counted: bool) -> None:
+        self._counted = counted
+        self._waiting: dict[np.dtype, list[Histogram]] = {}
+
+    def add(self, image: Image, threads: int | None) -> None:
+        if self._counted:
+            found = histogram(image, threads=threads)
+        else:
+            values = distinct(image, threads=threads)
+            found = Histogram._trusted(values, np.ones(len(values), np.uint64))
+        waiting = self._waiting.setdefault(found.values.dtype, [])
+        waiting.append(found)
+        # Only when they have grown as long as what was merged before: not with each of n windows.
+        if len(waiting) > 1 and sum(map(len, waiting[1:])) >= len(waiting[0]):
+            waiting[:] = [Histogram.merge(*waiting)]
+
+    def merged(self) -> Histogram:
+        return Histogram.merge(*itertools.chain(*self._waiting.values()))
+
+
+def values_of(paths: tuple[Path, ...], run: Run, *, counted: bool) -> tuple[Histogram, int]:
     """Of all images together, and how many pixels they have."""
     pixels = 0
-    histograms = []
+    values = Merging(counted=counted)
     for path in paths:
-        image = read_image(path)
-        pixels += image.size
-        histograms.append(histogram(image, threads=threads))
-    return Histogram.merge(*histograms), pixels
+        with run.open(path) as reader:
+            pixels += math.prod(reader.shape)
+            for _, image in run.windows(reader, path, f"Reading {path.name}"):
+                values.add(image, run.threads)
+    return values.merged(), pixels
 
 
-def image_facts(path: Path) -> dict[str, Any]:
-    image = read_image(path)
-    values = histogram(image)
-    known = len(values.values) > 0
-    return {
-        "shape": " x ".join(map(str, image.shape)),
-        "dtype": image.dtype,
-        "pixels": image.size,
-        "distinct values": len(values.values),
-        "min": values.values[0] if known else "none",
-        "max": values.values[-1] if known else "none",
-        "NaN": image.size - int(values.counts.sum()),
-    }
+def image_facts(path: Path, run: Run) -> dict[str, Any]:
+    values, hidden = Merging(counted=True), 0
+    with run.open(path) as reader:
+        for _, image in run.windows(reader, path, "Reading"):
+            values.add(image, run.threads)
+            hidden += np.ma.count_masked(image)
+        merged = values.merged()
+        pixels = math.prod(reader.shape)
+        nodata = {} if reader.nodata is None else {"nodata": f"{reader.nodata:g} ({hidden} pixels)"}
+        known = len(merged) > 0
+        return {
+            "shape": " x ".join(map(str, reader.shape)),
+            "dtype": reader.dtype,
+            "pixels": pixels,
+            **nodata,
+            "distinct values": len(merged),
+            "min": merged.values[0] if known else "none",
+            "max": merged.values[-1] if known else "none",
+            "NaN": pixels - hidden - int(merged.counts.sum()),
+        }
 
 
 def codebook_facts(path: Path) -> dict[str, Any]:
@@ -284,42 +441,103 @@ def codebook_facts(path: Path) -> dict[str, Any]:
 
 
 def snap_file(
+    run: Run,
     image_path: Path,
     out: Path,
     labels_path: Path | None,
     codebook_path: Path | None,
     *,
     k: int,
-    codebook_of: Callable[[np.ndarray], Codebook],
-    threads: int | None,
-    quiet: bool,
+    codebook_of: Callable[[Reader], Codebook],
+    compression: str | None,
+    overviews: bool,
 ) -> None:
     """Snap one image; what cannot be written is refused before the codebook is asked for."""
     started = time.perf_counter()
     check_codebook(codebook_path)
     check_targets(*(path for path in (out, labels_path, codebook_path) if path))
-    image = read_image(image_path)
-    check_image(out, image.shape, image.dtype)
-    if labels_path:
-        check_labels(labels_path, image, image_path, k)
+    with run.open(image_path) as reader, ExitStack() as places:
+        plan = Output(
+            *(reader.shape, reader.dtype, reader),
+            nodata=reader.nodata,
+            compression=compression,
+            overviews=overviews,
+            threads=run.workers,
+        )
+        outputs = {out: plan} | ({labels_path: labels_plan(plan, k)} if labels_path else {})
+        for path, output in outputs.items():
+            check_output(path, output)
+        codebook = codebook_of(reader)
+        warn_of_nodata(codebook, reader, out)
 
-    codebook = codebook_of(image)
-    contents: dict[Path, np.ndarray | Codebook] = {}
-    if labels_path:
-        labels, snapped = codebook.labels_and_snap(image, threads=threads)
-        contents[labels_path] = np.asarray(labels)
-    else:
-        snapped = codebook.snap(image, threads=threads)
-    contents[out] = np.asarray(snapped)
-    if codebook_path:
-        contents[codebook_path] = codebook
-
-    pixels = image.size
-    del image  # on Windows a file cannot be replaced while it is mapped
-    write_images(contents)
+        besides = places.enter_context(
+            together(*outputs, *([codebook_path] if codebook_path else []))
+        )
+        with ExitStack() as stack:
+            writers = {
+                path: stack.enter_context(writing(path, besides[path], output))
+                for path, output in outputs.items()
+            }
+            write_windows(run, image_path, reader, codebook, outputs, writers)
+        if codebook_path:
+            with blaming(codebook_path):
+                codebook._write(besides[codebook_path])
+        reader.close()  # on Windows a file cannot be replaced while it is open
     if is_lossy(out):
         _show_warning(f"JPEG is lossy: the pixels of {out} are not exactly the levels")
-    summarize(codebook, pixels, started, quiet)
+    summarize(codebook, math.prod(reader.shape), started, run.quiet)
+
+
+def labels_plan(plan: Output, k: int) -> Output:
+    """Labels in the smallest dtype, with a label of its own for nodata."""
+    assert plan.source
+    masked = plan.source.masked
+    highest = min(max(k if masked else k - 1, 0), 2**32 - 1)  # a K outside is refused by the fit
+    dtype = np.min_scalar_type(highest)
+    nodata = int(np.iinfo(dtype).max) if masked else None
+    return replace(plan, dtype=dtype, nodata=nodata, labels=True)
+
+
+@contextmanager
+def writing(path: Path, beside: Path, output: Output) -> Iterator[Writer]:
+    """A writer that is finished at the end of the block, unless the block raises."""
+    with blaming(path):
+        writer = create_image(path, beside, output)
+    try:
+        yield writer
+        with blaming(path):
+            writer.finish()
+    finally:
+        writer.close()
+
+
+def write_windows(
+    run: Run,
+    image_path: Path,
+    reader: Reader,
+    codebook: Codebook,
+    outputs: dict[Path, Output],
+    writers: dict[Path, Writer],
+) -> None:
+    plan = next((output for output in outputs.values() if output.labels), None)
+    for window, image in run.windows(reader, image_path, "Snapping", *writers.values()):
+        if plan is None:
+            results = [codebook.snap(image, threads=run.threads)]
+        else:
+            if plan.nodata is None:
+                refuse_nan(image, image_path)
+            labels, snapped = codebook.labels_and_snap(
+                image,
+                dtype=(plan.dtype, None),
+                nan="raise" if plan.nodata is None else int(plan.nodata),
+                threads=run.threads,
+            )
+            if isinstance(labels, np.ma.MaskedArray):
+                labels.data[labels.mask] = plan.nodata
+            results = [snapped, labels]
+        for (path, writer), result in zip(writers.items(), results, strict=True):
+            with blaming(path):
+                writer.write(window, np.asarray(result))
 
 
 def check_codebook(path: Path | None) -> None:
@@ -328,27 +546,28 @@ def check_codebook(path: Path | None) -> None:
         raise ValueError(f"{path}: a codebook is JSON; name it .json, not {path.suffix}")
 
 
-def check_labels(path: Path, image: np.ndarray, image_path: Path, k: int) -> None:
-    highest = min(max(k - 1, 0), 2**32 - 1)  # a K outside is refused by the fit
-    check_image(path, image.shape, np.min_scalar_type(highest), exact=True)
+def refuse_nan(image: Image, path: Path) -> None:
     # A minimum is NaN if any element is, and needs no boolean image.
     if image.dtype.kind == "f" and image.size and np.isnan(image.min()):
         raise ValueError(
-            f"{image_path} has NaN, which has no label: fill it first, or leave out --labels "
-            "(NaN stays NaN in OUT)"
+            f"{path} has NaN, which has no label: give it one by --nodata nan, or leave out "
+            "--labels (NaN stays NaN in OUT)"
         )
 
 
-def fit_with_progress(
-    data: np.ndarray | Histogram, *, threads: int | None, quiet: bool, **choices: Any
-) -> Codebook:
-    with _progress(quiet) as progress:
-        return fit_levels(data, threads=threads, progress=progress, **choices)
+def warn_of_nodata(codebook: Codebook, reader: Reader, path: Path) -> None:
+    if reader.nodata is not None and reader.nodata in cast(codebook.centers, reader.dtype):
+        _show_warning(f"a level is {reader.nodata:g}, which stands for nodata in {path}")
+
+
+def fit_with_progress(values: Histogram, run: Run, **choices: Any) -> Codebook:
+    with _progress(run.quiet, "Fitting") as progress:
+        return fit_levels(values, threads=run.threads, progress=progress, **choices)
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A callback that draws a bar once the fit is long; None where nobody would see it."""
+def _progress(quiet: bool, doing: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A callback that draws a bar once it takes long; None where nobody would see it."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -360,7 +579,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
             nonlocal bar
             if bar is None and time.perf_counter() - started > PROGRESS_AFTER:
                 bar = stack.enter_context(
-                    click.progressbar(length=total, label="Fitting", file=sys.stderr)
+                    click.progressbar(length=total, label=doing, file=sys.stderr)
                 )
             if bar is not None:
                 bar.update(done - bar.pos)

@@ -1,36 +1,42 @@
-"""Image files <-> arrays for the command line: bit depth kept, outputs whole or not at all.
+"""Image files for the command line: bit depth kept, outputs whole or not at all.
 
-The suffix chooses the format. OpenCV and tifffile are imported when a file needs them.
+The suffix chooses the format. The packages that read and write it are imported when a file needs
+them; `windows` says how a file is read and written.
 """
 
 import errno
 import importlib
-import io
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from .codebook import Codebook
 from .dtypes import check_dtype
 from .files import target_of, write_together
-
-Image = NDArray[Any]
-
-GREY_FIRST = (
-    "convert it to grey first (ImageMagick: magick IN -colorspace Gray -alpha off OUT), "
-    "or save one channel as .npy"
+from .windows import (
+    COMPRESSIONS,
+    GREY_FIRST,
+    ArrayReader,
+    ArrayWriter,
+    Image,
+    NpyReader,
+    NpyWriter,
+    Output,
+    Reader,
+    Writer,
+    whole_window,
 )
+
 EXACT_INSTEAD = "use .npy or .tif"
-REDUCED_OR_MASK = 0b101  # bits of TIFF's NewSubfileType
+ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
 
 
 @dataclass(frozen=True)
@@ -38,28 +44,36 @@ class Format:
     """What a file format can hold, and how it is read and written."""
 
     name: str
-    read: Callable[[Path], Image]
-    write: Callable[[BinaryIO, Image], None]
+    open: Callable[[Path, int], Reader]
+    create: Callable[[Path, Path, Output], Writer]
     package: str | None  # that reads and writes it
     dtypes: tuple[str, ...]
     min_ndim: int = 0
     max_ndim: int = 64
     lossy: bool = False
+    compressions: tuple[str, ...] = ()
 
 
-def read_image(path: str | os.PathLike[str]) -> Image:
-    """Read a grey image.
+def open_image(
+    path: str | os.PathLike[str], *, nodata: float | None = None, threads: int = 1
+) -> Reader:
+    """Open a grey image to read it by windows.
 
     Parameters
     ----------
     path : path
-        A file whose suffix names its format (one of `FORMATS`, in either case).
+        A file whose suffix names its format (one of `FORMATS`, in either case), a zarr array, or
+        what GDAL reads.
+    nodata : float, optional
+        Pixels that stand for nothing, instead of those that the file names.
+    threads : int
+        At most so many decode.
 
     Returns
     -------
-    ndarray
-        In the dtype that the file holds; a read-only memory map for ``.npy``. Orientation tags
-        are not applied. A TIFF of several pages is an array of that many dimensions.
+    Reader
+        In the dtype that the file holds; ``.npy`` is mapped. Orientation tags are not applied. A
+        TIFF of several pages is an array of that many dimensions.
 
     Raises
     ------
@@ -71,20 +85,37 @@ def read_image(path: str | os.PathLike[str]) -> Image:
         The package that reads the format is missing; the message says how to install it.
     """
     path = Path(path)
-    form = _format(path)
+    form = _format_of_input(path)
+    with readable(path, form.name):
+        reader = form.open(path, threads)
+        check_dtype(reader.dtype, "it")
+        reader.take_nodata(nodata)
+    return reader
+
+
+def read_image(path: str | os.PathLike[str]) -> Image:
+    """Read an image, see `open_image`; a read-only memory map for ``.npy``."""
+    with open_image(path) as reader, readable(Path(path), _format_of_input(Path(path)).name):
+        return reader.read_all()
+
+
+@contextmanager
+def readable(path: Path, name: str = "an image") -> Iterator[None]:
+    """Have what decoders raise name the file: a damaged one can raise anything in their depths."""
     try:
-        image = form.read(path)
-        check_dtype(image.dtype, "it")
-    except (OSError, ImportError, MemoryError):
-        raise
-    except Exception as error:  # a damaged file can raise anything in the depths of a decoder
-        raise ValueError(f"cannot read {path} as {form.name}: {error}") from error
-    return image
+        yield
+    except (OSError, ImportError, MemoryError) as error:
+        if type(error).__name__ != "RasterioIOError":
+            raise
+        raise ValueError(f"cannot read {path} as {name}: {error}") from error
+    except Exception as error:
+        raise ValueError(f"cannot read {path} as {name}: {error}") from error
 
 
 def is_image(path: str | os.PathLike[str]) -> bool:
-    """Whether the suffix is that of an image format."""
-    return Path(path).suffix.lower() in FORMATS
+    """Whether the suffix is that of an image format, or an image is there."""
+    path = Path(path)
+    return path.suffix.lower() in FORMATS or _is_zarr(path)
 
 
 def is_lossy(path: str | os.PathLike[str]) -> bool:
@@ -99,9 +130,14 @@ def check_image(
 
     `exact` refuses formats that change pixels.
     """
+    check_output(path, Output(shape, np.dtype(dtype), labels=exact))
+
+
+def check_output(path: str | os.PathLike[str], output: Output) -> None:
+    """Raise ValueError or ImportError if an output cannot be written to `path` as it is."""
+    shape, dtype, exact = output.shape, output.dtype, output.labels
     path = Path(path)
     form = _format(path)
-    dtype = np.dtype(dtype)
     if exact and form.lossy:
         raise ValueError(f"cannot write labels to {path}: {form.name} is lossy; {EXACT_INSTEAD}")
     if dtype.name not in form.dtypes:
@@ -115,8 +151,20 @@ def check_image(
             f"cannot write shape {shape} to {path}: {form.name} holds images of at least one "
             f"pixel and {dimensions} dimensions; use .npy"
         )
+    if output.compression is not None and output.compression not in form.compressions:
+        accepted = ", ".join(form.compressions) or "none to choose"
+        raise ValueError(f"compression {output.compression} for {path}: {form.name} has {accepted}")
     if form.package:
         _extra(form.package)
+    if form is _TIFF:
+        _check_tiff(path, output)
+    elif output.overviews:
+        raise ValueError(f"overviews for {path}: only GeoTIFF has them")
+
+
+def create_image(path: Path, beside: Path, output: Output) -> Writer:
+    """Open `beside` to write by windows what will be `path`."""
+    return _format(path).create(beside, path, output)
 
 
 def check_targets(*paths: Path) -> None:
@@ -125,9 +173,9 @@ def check_targets(*paths: Path) -> None:
     for path, target in zip(paths, targets, strict=True):
         if targets.count(target) > 1:
             raise ValueError(f"two outputs name the same file: {path}")
-        if target.is_dir():
+        if target.is_dir() and not _is_store(target):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if target.exists() and not target.is_file():
+        if target.exists() and not (target.is_file() or target.is_dir()):
             raise ValueError(f"{path} is not a regular file")
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(path))
@@ -150,22 +198,17 @@ def write_images(contents: Mapping[Path, Image | Codebook]) -> None:
 
 
 def _write_image(path: Path, image: Image, beside: Path) -> None:
-    with _WholeWriter(io.FileIO(beside, "x")) as file:
-        _format(path).write(file, image)
-
-
-class _WholeWriter(io.BufferedWriter):
-    """A file in which every error of writing is raised.
-
-    Given a descriptor, ndarray.tofile (used by NumPy and tifffile) writes past Python, and a full
-    disk that shows when its C buffer is flushed is lost: the file is short and nobody knows.
-    """
-
-    def fileno(self) -> int:
-        raise io.UnsupportedOperation("fileno")
+    writer = create_image(path, beside, Output(image.shape, image.dtype))
+    try:
+        writer.write(whole_window(image.shape), image)
+        writer.finish()
+    finally:
+        writer.close()
 
 
 def _format(path: Path) -> Format:
+    if _is_zarr(path):
+        return _ZARR
     try:
         return FORMATS[path.suffix.lower()]
     except KeyError:
@@ -175,72 +218,109 @@ def _format(path: Path) -> Format:
         ) from None
 
 
+def _format_of_input(path: Path) -> Format:
+    try:
+        return _format(path)
+    except ValueError as unknown:
+        if not path.exists():
+            raise
+        try:
+            _extra("rasterio")
+        except ImportError as missing:
+            raise ValueError(f"{unknown}; for others {missing}") from None
+        return _GDAL
+
+
+def _is_store(path: Path) -> bool:
+    return any((path / mark).exists() for mark in ZARR_MARKS)
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.suffix.lower() == ".zarr" or _is_store(path)
+
+
 def _extra(package: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        extra = "opencv" if package == "cv2" else "cli"
+        extra = _EXTRAS[package]
         raise ImportError(
             f"this image format needs {package} ({error}): pip install 'levelsnap[{extra}]'"
         ) from error
 
 
-# NumPy
+# zarr and GDAL
 
 
-def _read_npy(path: Path) -> Image:
-    with np.errstate(over="ignore"):  # a size that lies
-        return np.lib.format.open_memmap(path, mode="r")
+def _open_zarr(path: Path, threads: int) -> Reader:
+    _extra("zarr")
+    from .windows_zarr import ZarrReader
+
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return ZarrReader(path, threads)
 
 
-def _write_npy(file: BinaryIO, image: Image) -> None:
-    np.save(file, image, allow_pickle=False)
+def _create_zarr(beside: Path, path: Path, output: Output) -> Writer:
+    from .windows_zarr import ZarrWriter
+
+    return ZarrWriter(beside, path, output)
+
+
+def _open_gdal(path: Path, threads: int) -> Reader:
+    from .windows_gdal import GdalReader
+
+    return GdalReader(path, threads)
 
 
 # TIFF
 
 
-def _read_tiff(path: Path) -> Image:
+def _open_tiff(path: Path, threads: int) -> Reader:
     try:
-        tifffile = _extra("tifffile")
+        _extra("tifffile")
     except ImportError as missing:
         try:
-            return _decode_tiff(path)
+            return ArrayReader(_decode_tiff(path))
         except ImportError:
             raise missing from None
-    # What it logs about a damaged file is followed by an exception, which is enough.
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
-    with tifffile.TiffFile(path) as file:
-        if not file.series:
-            raise ValueError("it holds no image")
-        # Overviews and masks are left alone.
-        images = [
-            series for series in file.series if not series.keyframe.subfiletype & REDUCED_OR_MASK
-        ] or file.series[:1]
-        page = images[0].keyframe
-        if page.dtype is None:
-            raise ValueError(
-                f"pixels of {page.bitspersample} bits in sample format {page.sampleformat} are not "
-                "supported"
-            )
-        if page.samplesperpixel > 1 or page.photometric in (
-            tifffile.PHOTOMETRIC.RGB,
-            tifffile.PHOTOMETRIC.PALETTE,
-        ):
-            raise ValueError(f"its pixels have colour or several channels; {GREY_FIRST}")
-        # Without the tag tifffile says MINISWHITE too.
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and 262 in page.tags:
-            raise ValueError("it stores white as 0 (MinIsWhite); convert it to MinIsBlack first")
-        if len({(series.shape, series.dtype) for series in images}) > 1:
-            raise ValueError("it holds images of several shapes or dtypes; save one of them alone")
-        try:
-            pages = [series.asarray() for series in images]
-            return pages[0] if len(pages) == 1 else np.stack(pages)
-        except ValueError as error:
-            # LZW and other compressions want one more package; OpenCV knows the usual ones.
-            if "imagecodecs" not in str(error):
-                raise
-    return _decode_tiff(path)
+    from .windows_tiff import Elsewhere, TiffReader
+
+    by_gdal = _has("rasterio")
+    try:
+        return TiffReader(path, threads, geographic=not by_gdal)
+    except Elsewhere:
+        return _open_gdal(path, threads) if by_gdal else ArrayReader(_decode_tiff(path))
+
+
+def _create_tiff(beside: Path, path: Path, output: Output) -> Writer:
+    if _by_gdal(output):
+        from .windows_gdal import GdalWriter
+
+        return GdalWriter(beside, path, output)
+    from .windows_tiff import TiffWriter
+
+    return TiffWriter(beside, path, output)
+
+
+def _check_tiff(path: str | os.PathLike[str], output: Output) -> None:
+    if _by_gdal(output):
+        return
+    from .windows_tiff import check_tiff
+
+    if output.overviews:
+        raise ValueError(f"overviews for {path}: only a GeoTIFF made of what GDAL reads has them")
+    check_tiff(Path(path), output)
+
+
+def _by_gdal(output: Output) -> bool:
+    return type(output.source).__name__ == "GdalReader"
+
+
+def _has(package: str) -> bool:
+    with suppress(ImportError):
+        return bool(importlib.import_module(package))
+    return False
 
 
 def _decode_tiff(path: Path) -> Image:
@@ -249,16 +329,15 @@ def _decode_tiff(path: Path) -> Image:
     return pages[0] if len(pages) == 1 else np.stack(pages)
 
 
-def _write_tiff(file: BinaryIO, image: Image) -> None:
-    # Without the photometric, a last axis of 3 or 4 would be written as colour.
-    _extra("tifffile").imwrite(file, image, photometric="minisblack")
-
-
 # OpenCV
 
 
-def _read_cv2(path: Path) -> Image:
-    return _decode(path, "imdecode")[0]
+def _open_cv2(path: Path, threads: int) -> Reader:
+    return ArrayReader(_decode(path, "imdecode")[0])
+
+
+def _create_cv2(suffix: str, beside: Path, path: Path, output: Output) -> Writer:
+    return ArrayWriter(beside, output, partial(_write_cv2, suffix))
 
 
 def _decode(path: Path, decoder: str) -> list[Image]:
@@ -324,12 +403,22 @@ _ALL = ("bool", *_INTEGERS, "float16", "float32", "float64")
 
 
 def _cv2_format(name: str, suffix: str, *dtypes: str, lossy: bool = False) -> Format:
-    write = partial(_write_cv2, suffix)
-    return Format(name, _read_cv2, write, "cv2", dtypes, min_ndim=2, max_ndim=2, lossy=lossy)
+    create = partial(_create_cv2, suffix)
+    return Format(name, _open_cv2, create, "cv2", dtypes, min_ndim=2, max_ndim=2, lossy=lossy)
 
 
-_NPY = Format("NPY", _read_npy, _write_npy, None, _ALL)
-_TIFF = Format("TIFF", _read_tiff, _write_tiff, "tifffile", _ALL, min_ndim=2)
+_NPY = Format(
+    "NPY", lambda path, _: NpyReader(path), lambda beside, _, output: NpyWriter(beside, output),
+    None, _ALL,
+)  # fmt: skip
+_TIFF = Format(
+    "TIFF", _open_tiff, _create_tiff, "tifffile", _ALL, min_ndim=2, compressions=COMPRESSIONS
+)
+_ZARR = Format(
+    "zarr", _open_zarr, _create_zarr, "zarr", _ALL, compressions=("none", "deflate", "zstd")
+)
+_GDAL = Format("what GDAL reads", _open_gdal, _create_tiff, "rasterio", ())
+_EXTRAS = {"cv2": "opencv", "tifffile": "cli", "rasterio": "raster", "zarr": "zarr"}
 _JPEG = _cv2_format("JPEG", ".jpg", "uint8", lossy=True)
 _PGM = _cv2_format("PGM", ".pgm", "uint8", "uint16")
 

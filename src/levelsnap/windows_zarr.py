@@ -1,0 +1,106 @@
+"""Zarr arrays by windows."""
+
+import base64
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from .windows import Image, Output, Reader, Window
+
+# Attributes that hold for the pixels, but not for labels.
+OF_PIXELS = ("units", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range")
+
+
+class ZarrReader(Reader):
+    """One array of a store; its ``_FillValue``, by the conventions of xarray, is nodata."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        with zarr.config.set({"threading.max_workers": threads}):
+            found = zarr.open(path, mode="r")
+        if not isinstance(found, zarr.Array):
+            names = ", ".join(f"{path / name}" for name, _ in found.arrays()) or "none"
+            raise ValueError(f"it is a group; name one of its arrays: {names}")
+        self.array = found
+        self.shape, self.dtype = found.shape, found.dtype
+        self.block = tuple(found.shards or found.chunks)
+        self.take_nodata(_fill_value(found.attrs.get("_FillValue"), found.dtype))
+
+    def _read(self, window: Window) -> Image:
+        return np.asarray(self.array[window])
+
+
+class ZarrWriter:
+    """A store of one array, with the chunks and attributes of its source."""
+
+    def __init__(self, path: Path, name: Path, output: Output) -> None:
+        source = output.source if isinstance(output.source, ZarrReader) else None
+        arguments = _copied(source.array, output) if source else _new(output)
+        self.array = zarr.create_array(
+            path, shape=output.shape, dtype=output.dtype, **arguments,
+            attributes=_attributes(source, output),
+        )  # fmt: skip
+        self.block = tuple(self.array.shards or self.array.chunks)
+
+    def write(self, window: Window, image: Image) -> None:
+        self.array[window] = np.asarray(image)
+
+    def finish(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _fill_value(value: Any, dtype: np.dtype) -> float | None:
+    if isinstance(value, str) and dtype.kind == "f":
+        if value in ("NaN", "nan"):
+            return math.nan
+        # As xarray writes it into stores of format 3.
+        return struct.unpack("<d", base64.standard_b64decode(value))[0]
+    return value if isinstance(value, int | float) else None
+
+
+def _copied(array: Any, output: Output) -> dict[str, Any]:
+    kept = {
+        "chunks": array.chunks,
+        "shards": array.shards,
+        "zarr_format": array.metadata.zarr_format,
+        "compressors": _compressors(output, array.compressors, array.metadata.zarr_format),
+    }
+    if array.metadata.zarr_format == 3:
+        kept["dimension_names"] = array.metadata.dimension_names
+    if not output.labels:
+        kept["fill_value"] = array.fill_value
+    return kept
+
+
+def _new(output: Output) -> dict[str, Any]:
+    return {"compressors": _compressors(output, "auto", 3)}
+
+
+def _compressors(output: Output, kept: Any, version: int) -> Any:
+    if output.compression is None:
+        return kept
+    if output.compression == "none":
+        return None
+    if version == 3:
+        from zarr.codecs import GzipCodec, ZstdCodec
+
+        return (ZstdCodec if output.compression == "zstd" else GzipCodec)()
+    from numcodecs import Zlib, Zstd
+
+    return (Zstd if output.compression == "zstd" else Zlib)()
+
+
+def _attributes(source: ZarrReader | None, output: Output) -> dict[str, Any]:
+    kept = dict(source.array.attrs) if source else {}
+    if output.labels:
+        kept = {name: kept[name] for name in kept if name not in OF_PIXELS}
+        kept.pop("_FillValue", None)
+    if output.nodata is not None and "_FillValue" not in kept:
+        kept["_FillValue"] = output.nodata if math.isfinite(output.nodata) else "NaN"
+    return kept
