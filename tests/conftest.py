@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -128,3 +129,23 @@ def shared_library(tmp_path):
         return library
 
     return compile_source
+
+
+@pytest.fixture
+def file_size_limit():
+    """What a full disk does: writing goes well, then fails."""
+    import resource
+    import signal
+
+    @contextmanager
+    def limit(size):
+        old = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limit

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import warnings
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -489,21 +488,6 @@ def test_codebook_never_replaces_an_image(fails, image_file, tmp_path):
     assert "JSON" in fails("quantize", path, tmp_path / "out.npy", "-k", 2, "--codebook", path)
 
 
-@contextmanager
-def file_size_limit(size):
-    """What a full disk does: writing goes well, then fails."""
-    import resource
-    import signal
-
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-
-
 @needs_posix
 @pytest.mark.parametrize(
     ("name", "size"),
@@ -513,7 +497,7 @@ def file_size_limit(size):
         *((f"out.{suffix}", size) for suffix in ("npy", "tif", "bmp") for size in (300, 1300)),
     ],
 )
-def test_full_disk(fails, image_file, tmp_path, name, size):
+def test_full_disk(file_size_limit, fails, image_file, tmp_path, name, size):
     path, out, levels = image_file(dtype="uint8"), tmp_path / name, tmp_path / "levels.json"
     out.write_bytes(b"old")
     with file_size_limit(size):
@@ -523,14 +507,14 @@ def test_full_disk(fails, image_file, tmp_path, name, size):
 
 @needs_posix
 @pytest.mark.parametrize("name", ["out.npy", "out.tif"])
-def test_full_disk_at_a_large_file(fails, tmp_path, name):
+def test_full_disk_at_a_large_file(file_size_limit, fails, tmp_path, name):
     np.save(tmp_path / "image.npy", np.zeros((1000, 1000), np.float32))
     with file_size_limit(3_000_000):
         fails("quantize", tmp_path / "image.npy", tmp_path / name, "-k", 1)
 
 
 @needs_posix
-def test_full_disk_for_the_codebook(fails, image_file, tmp_path):
+def test_full_disk_for_the_codebook(file_size_limit, fails, image_file, tmp_path):
     path = image_file()
     with file_size_limit(300):
         err = fails("fit", path, "-k", 100, "-o", tmp_path / "levels.json")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from click.testing import CliRunner  # noqa: E402
 from levelsnap import _commands, raster, windows  # noqa: E402
 from levelsnap.windows import cut  # noqa: E402
 
-SMALL = "1kB"  # so that every file is read by windows, mostly of one block
+SMALL = "20kB"  # so that every file is read by many windows, mostly of one block
 RNG = np.random.default_rng(11)
 
 
@@ -558,6 +559,8 @@ def test_arrays_of_a_zarr_group(tmp_path):
     group.create_array("height", data=picture("uint8"))
     said = refusal("quantize", tmp_path / "a.zarr", tmp_path / "b.npy", "-k", 1)
     assert str(tmp_path / "a.zarr" / "height") in said
+    said = refusal("quantize", tmp_path / "a.zarr" / "height", tmp_path / "a.zarr", "-k", 1)
+    assert "directory" in said  # it would be lost with all its arrays
     run("quantize", tmp_path / "a.zarr" / "height", tmp_path / "b.npy", "-k", 1)
     assert read(tmp_path / "b.npy").shape == (70, 100)
 
@@ -586,6 +589,51 @@ def test_a_folder_that_is_no_store_is_not_replaced(tmp_path):
     (folder / "letter.txt").write_text("dear")
     assert "directory" in refusal("quantize", tmp_path / "a.npy", folder, "-k", 1).lower()
     assert (folder / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not on Windows")
+@pytest.mark.parametrize("size", [9000, 20_000, 27_000])
+@pytest.mark.parametrize("kind", ["npy", "tiles", "bigtiff", "geotiff", "geotiff tiles"])
+def test_full_disk(tmp_path, file_size_limit, kind, size):
+    name, write = FILES[kind]
+    write(tmp_path / name, picture())  # 28,000 bytes of pixels
+    ls.Codebook([50, 100]).save(tmp_path / "levels.json")
+    before = sorted(os.listdir(tmp_path))
+    with file_size_limit(size):
+        refusal("apply", tmp_path / "levels.json", tmp_path / name, tmp_path / f"out{name[1:]}")
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("kind", ["npy", "strips", "deflated tiles", "geotiff lzw", "zarr"])
+def test_truncated_file(tmp_path, kind):
+    name, write = FILES[kind]
+    write(tmp_path / name, picture("uint16"))
+    path = tmp_path / name
+    if path.is_dir():
+        path = next(p for p in path.rglob("*") if p.is_file() and p.name != "zarr.json")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    ls.Codebook([50, 100]).save(tmp_path / "levels.json")
+    before = sorted(os.listdir(tmp_path))
+    said = refusal("apply", tmp_path / "levels.json", tmp_path / name, tmp_path / f"out{name[1:]}")
+    assert str(tmp_path / name) in said
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_of_windows_on_a_terminal(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", picture())
+    monkeypatch.setattr(_commands, "PROGRESS_AFTER", -1)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    asked = _commands.Run(threads=None, quiet=False, memory=10_000, nodata=None)
+    with asked.open(tmp_path / "a.npy") as reader:
+        assert len(list(asked.windows(reader, tmp_path / "a.npy", "Reading"))) > 10
+    shown = sys.stderr.getvalue()
+    assert "Reading" in shown
+    assert "100%" in shown
 
 
 # In processes of their own
@@ -635,18 +683,18 @@ BIG = {
 @pytest.mark.parametrize("kind", BIG)
 def test_memory_is_bounded(tmp_path, kind):
     suffix, write = BIG[kind]
-    shape = (12, 2000, 1250) if kind == "stack" else (6000, 5000)
-    image = np.resize(np.arange(7, dtype="float32"), shape)  # 120 MB
+    shape = (9, 2000, 1250) if kind == "stack" else (4500, 5000)
+    image = np.resize(np.arange(7, dtype="float32"), shape)  # 90 MB
     write(tmp_path / f"big.{suffix}", image)
     write(tmp_path / f"tiny.{suffix}", image[..., :256, :256])
     peaks = [
         peak(
             "quantize", tmp_path / f"{name}.{suffix}", tmp_path / f"out.{suffix}", "-k", 3,
-            "--labels", tmp_path / f"labels.{suffix}", "--memory", "60MB", "-q",
+            "--labels", tmp_path / f"labels.{suffix}", "--memory", "48MB", "-q",
         )
         for name in ("tiny", "big")
     ]  # fmt: skip
-    assert peaks[1] - peaks[0] < 60e6
+    assert peaks[1] - peaks[0] < 48e6
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C alone")

@@ -6,6 +6,7 @@ them; `windows` says how a file is read and written.
 
 import errno
 import importlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -104,11 +105,10 @@ def readable(path: Path, name: str = "an image") -> Iterator[None]:
     """Have what decoders raise name the file: a damaged one can raise anything in their depths."""
     try:
         yield
-    except (OSError, ImportError, MemoryError) as error:
-        if type(error).__name__ != "RasterioIOError":
-            raise
-        raise ValueError(f"cannot read {path} as {name}: {error}") from error
     except Exception as error:
+        of_system = isinstance(error, OSError | ImportError | MemoryError)
+        if of_system and type(error).__name__ != "RasterioIOError":
+            raise
         raise ValueError(f"cannot read {path} as {name}: {error}") from error
 
 
@@ -173,7 +173,7 @@ def check_targets(*paths: Path) -> None:
     for path, target in zip(paths, targets, strict=True):
         if targets.count(target) > 1:
             raise ValueError(f"two outputs name the same file: {path}")
-        if target.is_dir() and not _is_store(target):
+        if target.is_dir() and not _is_stored_array(target):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if target.exists() and not (target.is_file() or target.is_dir()):
             raise ValueError(f"{path} is not a regular file")
@@ -233,6 +233,16 @@ def _format_of_input(path: Path) -> Format:
 
 def _is_store(path: Path) -> bool:
     return any((path / mark).exists() for mark in ZARR_MARKS)
+
+
+def _is_stored_array(path: Path) -> bool:
+    """Whether a folder may be replaced by an array: a group holds other things, too."""
+    if (path / ".zarray").exists():
+        return True
+    try:
+        return json.loads((path / "zarr.json").read_bytes())["node_type"] == "array"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _is_zarr(path: Path) -> bool:

@@ -261,9 +261,9 @@ class NpyWriter:
 
     def _offset(self, window: Window, index: tuple[int, ...]) -> int:
         """In bytes, of the element at an index of a window, zero for the axes that it lacks."""
-        place = itertools.zip_longest(window, index, fillvalue=0)
+        missing = (0,) * (len(window) - len(index))
         offset = 0
-        for (part, i), size in zip(place, self._shape, strict=True):
+        for part, i, size in zip(window, index + missing, self._shape, strict=True):
             offset = offset * size + part.start + i
         return offset * self._dtype.itemsize
 
@@ -284,7 +284,7 @@ def _first_of_run(window: Window, shape: tuple[int, ...]) -> int:
 
 
 def as_bytes(image: Image) -> memoryview:
-    return memoryview(np.ascontiguousarray(image).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(image).reshape(-1).view(np.uint8).data
 
 
 # How much there is

@@ -171,7 +171,7 @@ def _compression(output: Output, source: Any) -> dict[str, Any]:
     predictor = int(source.tags(ns="IMAGE_STRUCTURE").get("PREDICTOR", 1))
     if predictor == 3 and output.dtype.kind != "f":
         predictor = 2
-    options = {"compress": name}
+    options: dict[str, Any] = {"compress": name}
     if predictor != 1 and name in ("deflate", "lzw", "zstd"):
         options["predictor"] = predictor
     return options

@@ -421,7 +421,7 @@ def _ome_metadata(source: TiffReader) -> dict[str, Any]:
     """Sizes of pixels and names of channels, in the words of tifffile."""
     if not source.file.is_ome:
         return {}
-    image = tifffile.xml2dict(source.file.ome_metadata)["OME"]["Image"]
+    image = tifffile.xml2dict(source.file.ome_metadata or "")["OME"]["Image"]
     pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
     kept = {
         key: value
