@@ -145,16 +145,21 @@ class Run:
         return open_image(path, nodata=self.nodata, threads=self.workers)
 
     def windows(
-        self, reader: Reader, path: Path, doing: str, *writers: Writer
+        self, reader: Reader, path: Path, doing: str, *writers: Writer, again: bool = False
     ) -> Iterator[tuple[Window, Image]]:
-        """All pixels of an image, by windows of which several fit into the memory."""
-        limit = elements_for(self.memory, reader.dtype)
+        """All pixels of an image, by windows of which several fit into the memory.
+
+        If they are asked for `again`, those of an image that fits, too, are kept.
+        """
         total = math.prod(reader.shape)
+        # Pixels and their mask take half of the memory at most, and windows the rest.
+        keep = again and total * reader.dtype.itemsize <= self.memory // 4
+        limit = elements_for(self.memory // 2, reader.dtype)
         done = 0
         with _progress(self.quiet, doing) as progress:
             for window in cut(reader.shape, limit, reader.block, *(w.block for w in writers)):
                 with readable(path):
-                    image = reader.read(window)
+                    image = reader.read(window, keep=keep)
                 yield window, image
                 done += image.size
                 if progress:
@@ -251,7 +256,7 @@ def quantize(
 
     def codebook_of(reader: Reader) -> Codebook:
         values = Merging(counted=choices["weights"] == "counts")
-        for _, image in run.windows(reader, image_path, "Reading"):
+        for _, image in run.windows(reader, image_path, "Reading", again=True):
             if labels_path and not reader.masked:
                 refuse_nan(image, image_path)
             values.add(image, run.threads)

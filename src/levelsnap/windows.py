@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -23,6 +24,7 @@ Window = tuple[slice, ...]
 # Times a window: it and its mask, what finds its distinct values (three times at most), results,
 # and what readers and writers hold back; the rest is for what allocators keep.
 HELD = 16
+LARGEST = 1 << 25  # bytes: for larger windows memory is asked of the system again and again
 
 GREY_FIRST = (
     "convert it to grey first (ImageMagick: magick IN -colorspace Gray -alpha off OUT), "
@@ -50,15 +52,23 @@ class Reader:
     block: tuple[int, ...]
     nodata: float | None = None
     masked: bool = False
-    _kept: Image | None = None
 
-    def read(self, window: Window) -> Image:
-        """The pixels of a window; a MaskedArray if some of them are nodata."""
-        whole = window == whole_window(self.shape)
-        image = self._kept if whole and self._kept is not None else self._masked(window)
-        if whole:  # it fits into memory, and may be asked for again
-            self._kept = image
+    def read(self, window: Window, *, keep: bool = False) -> Image:
+        """The pixels of a window; a MaskedArray if some of them are nodata.
+
+        `keep` saves decoding the same window again.
+        """
+        known = str(window)
+        if known in self._kept:
+            return self._kept[known]
+        image = self._masked(window)
+        if keep:
+            self._kept[known] = image
         return image
+
+    @cached_property
+    def _kept(self) -> dict[str, Image]:
+        return {}
 
     def _masked(self, window: Window) -> Image:
         image = self._read(window)
@@ -87,7 +97,7 @@ class Reader:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._kept = None
+        self._kept.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +164,7 @@ def cut(shape: tuple[int, ...], limit: int, *blocks: tuple[int, ...]) -> Iterato
 
 def elements_for(memory: int, dtype: np.dtype) -> int:
     """How many elements a window may have so that all that is held keeps within `memory` bytes."""
-    return max(memory // (HELD * dtype.itemsize), 1)
+    return max(min(memory // HELD, LARGEST) // dtype.itemsize, 1)
 
 
 def _holds(dtype: np.dtype, value: float) -> bool:

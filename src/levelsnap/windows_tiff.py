@@ -59,7 +59,7 @@ class TiffReader(Reader):
         self.shape = (len(self.series), *first.shape) if stacked else first.shape
         self.dtype = first.dtype
         page = self.page
-        self._plane = page.shape if len(page.shape) == 2 else ()
+        self._plane: tuple[int, ...] = page.shape if len(page.shape) == 2 else ()
         self._mapped = page.is_memmappable and all(s.dataoffset is not None for s in self.series)
         self._lead = self.shape[: len(self.shape) - len(page.shape)]
         self._pages = [page for series in self.series for page in series.pages]
