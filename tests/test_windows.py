@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import environment
 
 import levelsnap as ls
 
@@ -21,7 +22,7 @@ from click.testing import CliRunner  # noqa: E402
 from levelsnap import _commands, raster, windows  # noqa: E402
 from levelsnap.windows import cut  # noqa: E402
 
-SMALL = "20kB"  # so that every file is read by many windows, mostly of one block
+SMALL = "40kB"  # so that every file is read by many windows, mostly of one block
 RNG = np.random.default_rng(11)
 
 
@@ -638,63 +639,52 @@ def test_progress_of_windows_on_a_terminal(tmp_path, monkeypatch):
 
 # In processes of their own
 
-CHILD = """
-import resource, sys
-from levelsnap._commands import levelsnap
-print("ready", flush=True)
-try:
-    levelsnap(sys.argv[1:])
-finally:
-    status = open("/proc/self/status").read().split()
-    print("peak", status[status.index("VmHWM:") + 1])
-"""
-
-
-def start(*arguments):
-    def listen():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen,
-    )  # fmt: skip
-
-
-def peak(*arguments):
-    """The most memory that a fresh process had resident, in bytes."""
-    process = start(*arguments)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return int(out.split()[-1]) * 1024
-
-
 BIG = {
     "npy": ("npy", write_npy),
     "tiff": ("tif", tiff()),
-    "deflate": ("tif", tiff(compression="zlib", tile=(256, 256))),
+    "deflate": ("tif", tiff(compression="zlib", tile=(128, 128))),
     "stack": ("tif", tiff(compression="zlib", rowsperstrip=100)),
-    "geotiff": ("tif", write_gdal(tiled=True, blockxsize=256, blockysize=256, compress="deflate")),
+    "geotiff": ("tif", write_gdal(tiled=True, blockxsize=128, blockysize=128, compress="deflate")),
     "zarr": ("zarr", lambda path, image: pytest.importorskip("zarr").create_array(
-        path, data=image, chunks=(256, 256))),
+        path, data=image, chunks=(128, 128))),
 }  # fmt: skip
+
+# The most memory that was resident after each run, in kB.
+PEAKS = """
+import sys
+from levelsnap._commands import levelsnap
+suffix = sys.argv[1]
+for name in ("tiny", "big"):
+    files = f"{name}.{suffix} out.{suffix} -k 3 --labels labels.{suffix} --memory 24MB -q"
+    levelsnap(["quantize", *files.split()], standalone_mode=False)
+    status = open("/proc/self/status").read().split()
+    print(status[status.index("VmHWM:") + 1])
+"""
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("kind", BIG)
 def test_memory_is_bounded(tmp_path, kind):
     suffix, write = BIG[kind]
-    shape = (9, 2000, 1250) if kind == "stack" else (4500, 5000)
-    image = np.resize(np.arange(7, dtype="float32"), shape)  # 90 MB
+    shape = (9, 1000, 1250) if kind == "stack" else (2250, 5000)
+    image = np.resize(np.arange(7, dtype="float32"), shape)  # 45 MB
     write(tmp_path / f"big.{suffix}", image)
     write(tmp_path / f"tiny.{suffix}", image[..., :256, :256])
-    peaks = [
-        peak(
-            "quantize", tmp_path / f"{name}.{suffix}", tmp_path / f"out.{suffix}", "-k", 3,
-            "--labels", tmp_path / f"labels.{suffix}", "--memory", "48MB", "-q",
-        )
-        for name in ("tiny", "big")
-    ]  # fmt: skip
-    assert peaks[1] - peaks[0] < 48e6
+    done = subprocess.run(
+        [sys.executable, "-c", PEAKS, suffix],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    tiny, big = map(int, done.stdout.split())
+    assert (big - tiny) * 1024 < 24e6
+
+
+INTERRUPTED = """
+import signal, sys
+from levelsnap._commands import levelsnap
+signal.signal(signal.SIGINT, signal.default_int_handler)
+levelsnap(sys.argv[1:])
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C alone")
@@ -706,11 +696,12 @@ def test_ctrl_c_leaves_nothing(tmp_path, kind):
     out.write_bytes(b"old") if kind != "zarr" else None
     ls.Codebook(np.linspace(0, 200, 50)).save(tmp_path / "levels.json")
     before = sorted(os.listdir(tmp_path))
-    process = start(
-        "apply", tmp_path / "levels.json", tmp_path / f"a.{suffix}", out, "--memory", SMALL
-    )
+    arguments = "apply", tmp_path / "levels.json", tmp_path / f"a.{suffix}", out
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *map(str, arguments), "--memory", SMALL],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     try:
-        assert process.stdout.readline() == "ready\n"
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".out*.tmp")) and time.monotonic() < deadline:
             time.sleep(0.005)  # until it writes
