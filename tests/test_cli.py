@@ -167,7 +167,7 @@ HOSTILE_OPTIONS = {
     "fit": ["--method best", "--weights none", "--seed -1", "--seed x", "--threads 0"],
     "choose": ["--k-max 0", "--k-max x", "--criterion aic", "--threads -1"],
     "apply": ["--threads x", "--labels"],
-    "info": ["--threads 1", "second", ""],
+    "info": ["--threads 0", "second", ""],
 }
 
 

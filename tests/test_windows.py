@@ -148,7 +148,7 @@ def write_zarr_2(path, image):
 
 def write_gdal(**options):
     def write(path, image, **others):
-        rasterio = pytest.importorskip("rasterio")
+        rasterio = pytest.importorskip("rasterio", exc_type=ImportError)
         bands = image if image.ndim == 3 else image[None]
         profile = {
             "driver": "GTiff",
@@ -256,7 +256,7 @@ def test_npy_of_any_shape(tmp_path, shape):
 
 
 def test_several_files_share_a_codebook(tmp_path):
-    pytest.importorskip("rasterio")
+    pytest.importorskip("rasterio", exc_type=ImportError)
     pytest.importorskip("zarr")
     parts = [picture("uint16", (40, 50)) + 100 * i for i in range(3)]
     paths = [tmp_path / "a.npy", tmp_path / "b.tif", tmp_path / "c.zarr"]
@@ -376,7 +376,7 @@ def test_a_geotiff_without_rasterio_keeps_its_place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def geotiff(tmp_path):
-    rasterio = pytest.importorskip("rasterio")
+    rasterio = pytest.importorskip("rasterio", exc_type=ImportError)
     image = picture("float32", (2, 600, 700))
     image[:, 20:40, 30:60] = -9999
     image[0, 0, :5] = np.nan
@@ -475,7 +475,7 @@ def test_a_level_that_is_nodata(tmp_path):
 
 
 def test_mask_of_a_geotiff_is_kept(tmp_path):
-    rasterio = pytest.importorskip("rasterio")
+    rasterio = pytest.importorskip("rasterio", exc_type=ImportError)
     image = picture("uint8")
     mask = np.full(image.shape, 255, np.uint8)
     mask[:20] = 0
@@ -493,7 +493,7 @@ def test_mask_of_a_geotiff_is_kept(tmp_path):
 
 
 def test_other_formats_that_gdal_reads(tmp_path):
-    rasterio = pytest.importorskip("rasterio")
+    rasterio = pytest.importorskip("rasterio", exc_type=ImportError)
     image = picture("int16")
     with rasterio.open(
         tmp_path / "a.img",
