@@ -3,6 +3,7 @@
 import base64
 import math
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,17 @@ class ZarrWriter:
             attributes=_attributes(source, output),
         )  # fmt: skip
         self.block = tuple(self.array.shards or self.array.chunks)
+        # After Ctrl-C zarr goes on writing; `close` waits for that, in a thread that it spares.
+        self._pool = ThreadPoolExecutor(1)
 
     def write(self, window: Window, image: Image) -> None:
-        self.array[window] = np.asarray(image)
+        self._pool.submit(self.array.__setitem__, window, np.asarray(image)).result()
 
     def finish(self) -> None:
         pass
 
     def close(self) -> None:
-        pass
+        self._pool.shutdown()
 
 
 def _fill_value(value: Any, dtype: np.dtype) -> float | None:
