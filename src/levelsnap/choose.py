@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +54,23 @@ class KChoice:
 
     def __index__(self) -> int:
         return self.k
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the goodness of fit against the number of levels, by matplotlib.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default a new figure of pyplot.
+
+        Returns
+        -------
+        Axes
+            `ax` if it was given.
+        """
+        from .plots import draw_choice
+
+        return draw_choice(self, ax)
 
     def __repr__(self) -> str:
         return f"KChoice(k={self.k}, criterion={self.criterion!r}, ks=1..{len(self.ks)})"

@@ -322,6 +322,77 @@ class Codebook:
         """
         return interchange.norm_and_colormap(self, cmap)
 
+    def plot(
+        self,
+        image_or_histogram: ArrayLike | Histogram,
+        ax: Any = None,
+        *,
+        kind: str = "histogram",
+        where: ArrayLike = True,
+        threads: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Draw the levels on data, by matplotlib.
+
+        Parameters
+        ----------
+        image_or_histogram : array_like or Histogram
+            The data; for ``kind="image"`` an image.
+        ax : matplotlib Axes, or two of them for ``kind="image"``, optional
+            Where to draw; by default a new figure of pyplot.
+        kind : {"histogram", "image", "elbow"}
+            "histogram": how often values occur, in up to 256 bins, with lines at the levels and
+            thresholds (as they are in float64). Of more than 64 levels every n-th is drawn, so
+            that lines are close where levels are; thresholds are drawn for up to 32.
+            "image": the image before and after, in the same colors. "elbow": how well the best 1,
+            2, 3 ... levels fit, as `choose_k` finds them, and how well these do.
+        where : array_like of bool, optional
+            Broadcastable to the image; False elements are skipped.
+        threads : int, optional
+            By default `get_num_threads`.
+        log : bool
+            For a histogram: counts on a logarithmic axis. False by default.
+        cmap : str or Colormap
+            For an image: its colors, "gray" by default.
+        weights : {"distinct", "counts"}
+            For an elbow: as for `fit`, "distinct" by default.
+        k_max : int
+            For an elbow: the most levels; by default 32, or K if that is at most 128.
+
+        Returns
+        -------
+        Axes, or array of two Axes for ``kind="image"``
+            `ax` if it was given.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Wrong options or data, or nothing to draw; then nothing has been drawn.
+        ImportError
+            Without matplotlib.
+
+        Notes
+        -----
+        Of a large image every n-th row and column is drawn, so that about 1,000 are. Masked, skipped
+        and NaN pixels are hatched. An array with a last axis of 3 or 4 is drawn in color; of others
+        with more than two axes, the middle plane.
+
+        Infinite values are left out of histograms and elbows. Beyond 2**24 elements of 32 or 64
+        bits, a histogram is counted in 65,536 cells and an elbow is that of a sample, so that
+        memory stays small.
+
+        Examples
+        --------
+        >>> figure, axes = plt.subplots(1, 2)
+        >>> codebook.plot(image, axes[0])
+        >>> codebook.plot(image, axes[1], log=True)
+        >>> codebook.plot(image, kind="image")
+        """
+        from .plots import plot
+
+        options |= {"where": where, "threads": threads}
+        return plot(self, image_or_histogram, ax, kind, options)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the codebook as a small JSON file.
 
