@@ -19,7 +19,7 @@ import numpy as np
 from . import Codebook, Histogram, __version__, choose_k, distinct, get_num_threads, histogram
 from . import fit as fit_levels
 from .dtypes import cast
-from .files import blaming, together
+from .files import blaming, target_of, together, write_together
 from .raster import (
     check_output,
     check_targets,
@@ -41,6 +41,7 @@ from .windows import (
     cut,
     default_memory,
     elements_for,
+    whole_window,
 )
 
 PROGRESS_AFTER = 1.0  # seconds: what is over by then needs no bar
@@ -366,6 +367,65 @@ def choose(image_paths: tuple[Path, ...], run: Run, **choices: Any) -> None:
         click.echo("*: by gvf, as no number has a bic")
 
 
+@levelsnap.command(short_help="Draw an image, its levels and how well they fit.")
+@click.argument("image_path", metavar="IN", type=FILE)
+@click.option("-k", type=int, metavar="K", help="Number of levels to fit.")
+@click.option(
+    "--levels",
+    "levels_path",
+    type=FILE,
+    metavar="LEVELS",
+    help="Draw the levels of a JSON file that fit wrote, instead of -k.",
+)
+@click.option(
+    "-o", "out", type=FILE, required=True, metavar="FILE", help="A .png, .svg or .pdf to write."
+)
+@weights_option
+@click.option(
+    "--dpi",
+    type=click.IntRange(10, 1000),
+    default=100,
+    show_default=True,
+    help="Dots per inch: a PNG has 10 x 7 inches.",
+)
+@run_options
+def plot(
+    image_path: Path,
+    k: int | None,
+    levels_path: Path | None,
+    out: Path,
+    weights: str,
+    dpi: int,
+    run: Run,
+) -> None:
+    """Draw the image IN and its levels.
+
+    The picture shows the image before and after, its histogram (linear and logarithmic) with the
+    levels and thresholds, and how well 1, 2, 3 ... levels fit.
+
+    \b
+    Example:
+      levelsnap plot dem.tif -k 8 -o levels.png
+    """
+    started = time.perf_counter()
+    if (k is None) == (levels_path is None):
+        raise ValueError("give either -k or --levels")
+    from . import plots
+
+    check_figure(out, plots.FORMATS, image_path)
+    plots.check_matplotlib()
+    codebook = Codebook.load(levels_path) if levels_path else None
+    with run.open(image_path) as reader, readable(image_path):
+        image = reader.read(whole_window(reader.shape))
+    if codebook is None:
+        codebook = fit_with_progress(image, run, k=k, weights=weights)
+    figure = plots.overview(
+        codebook, image, weights=weights, threads=run.threads, title=image_path.name
+    )
+    write_together({out: partial(plots.write_figure, figure, out.suffix.lower()[1:], dpi)})
+    summarize(codebook, image.size, started, run.quiet)
+
+
 @levelsnap.command(short_help="Describe an image or a file of levels.")
 @click.argument("path", metavar="FILE", type=FILE)
 @run_options
@@ -549,6 +609,17 @@ def check_codebook(path: Path | None) -> None:
     """Refuse an image's name for a codebook: it is an input that would be lost."""
     if path and is_image(path):
         raise ValueError(f"{path}: a codebook is JSON; name it .json, not {path.suffix}")
+
+
+def check_figure(path: Path, formats: tuple[str, ...], image_path: Path) -> None:
+    if path.suffix.lower() not in formats:
+        raise ValueError(
+            f"{path}: suffix {path.suffix!r} is not one of a picture; accepted are "
+            + ", ".join(formats)
+        )
+    if target_of(path) == target_of(image_path):
+        raise ValueError(f"{path}: the picture would replace the image")
+    check_targets(path)
 
 
 def refuse_nan(image: Image, path: Path) -> None:

@@ -342,8 +342,8 @@ class Codebook:
             Where to draw; by default a new figure of pyplot.
         kind : {"histogram", "image", "elbow"}
             "histogram": how often values occur, in up to 256 bins, with lines at the levels and
-            thresholds (as they are in float64). Of more than 64 levels every n-th is drawn, so
-            that lines are close where levels are; thresholds are drawn for up to 32.
+            thresholds (as they are in float64). Of more than 32 levels every n-th is drawn, so
+            that lines are close where levels are; thresholds are drawn for up to 16 levels.
             "image": the image before and after, in the same colors. "elbow": how well the best 1,
             2, 3 ... levels fit, as `choose_k` finds them, and how well these do.
         where : array_like of bool, optional
@@ -373,7 +373,7 @@ class Codebook:
 
         Notes
         -----
-        Of a large image every n-th row and column is drawn, so that about 1,000 are. Masked, skipped
+        Of a large image every n-th row and column is drawn, at most 1,024 of them. Masked, skipped
         and NaN pixels are hatched. An array with a last axis of 3 or 4 is drawn in color; of others
         with more than two axes, the middle plane.
 

@@ -4,9 +4,11 @@
 ``levelsnap plot``.
 """
 
+import io
 import math
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 256  # of a histogram, at most
-LEVELS = 64  # that are drawn as lines, at most; beside thresholds half as many
-VIEW = 1024  # pixels of an image that are drawn along each axis, about
+LEVELS = 32  # that are drawn as lines, at most; beside thresholds half as many
+VIEW = 1024  # pixels of an image that are drawn along each axis, at most
+MAX_DRAWN = 1e300  # matplotlib's sums overflow soon after
+FORMATS = ".png", ".svg", ".pdf"
 K_MAX = 32, 128  # of an elbow by default, and at most for the sake of the codebook's own k
 # An image of more elements, with values of more than 16 bits, may have gigabytes of distinct ones.
 # It is counted in cells, and its elbow is that of a sample.
@@ -58,13 +62,14 @@ def draw_histogram(
         ax = _new_axes(1)[0]
 
     ax.stairs(sums, edges, fill=True, color=FILL)
+    ax.margins(y=0.25)  # room for the legend
     if log:
         ax.set_yscale("log")
         ax.set_ylim(bottom=sums[sums > 0].min(initial=np.inf) / 2)
     _draw_lines(codebook, ax)
     ax.set_xlabel(f"value ({infinite:,.12g} infinite not shown)" if infinite else "value")
     ax.set_ylabel("elements" if counts.dtype.kind == "u" else "weight")
-    ax.legend()
+    ax.legend(loc="upper right", framealpha=1)
     return ax
 
 
@@ -78,7 +83,7 @@ def draw_image(
     threads: int | None = None,
 ) -> NDArray[Any]:
     """The image before and after, side by side; see `Codebook.plot`."""
-    _check_axes(None)
+    check_matplotlib()
     if axes is not None:
         axes = _two_axes(axes)
     if isinstance(image, Histogram):
@@ -151,7 +156,7 @@ def overview(
     weights: str = "distinct",
     where: ArrayLike = True,
     threads: int | None = None,
-    title: str | None = None,
+    title: str = "",
 ) -> "Figure":
     """All pictures of `Codebook.plot` in one figure, as ``levelsnap plot`` writes it.
 
@@ -167,7 +172,7 @@ def overview(
         Broadcastable to the image; False elements are skipped.
     threads : int, optional
         By default `get_num_threads`.
-    title : str, optional
+    title : str
         Above all.
 
     Returns
@@ -175,7 +180,7 @@ def overview(
     matplotlib.figure.Figure
         Unknown to pyplot: nothing need be closed, and it is written by ``savefig`` on any machine.
     """
-    figure = _matplotlib("matplotlib.figure").Figure((11, 7.5), layout="constrained")
+    figure = _matplotlib("matplotlib.figure").Figure((10, 7), layout="constrained")
     axes = figure.subplot_mosaic(
         [["before"] * 3 + ["after"] * 3, ["linear", "linear", "log", "log", "elbow", "elbow"]],
         height_ratios=(3, 2),
@@ -191,6 +196,13 @@ def overview(
     draw_elbow(codebook, data, axes["elbow"], weights=weights, where=where, threads=threads)
     figure.suptitle(title)
     return figure
+
+
+def write_figure(figure: "Figure", form: str, dpi: int, path: Path) -> None:
+    """Write a figure as "png", "svg" or "pdf", whatever the name of the file."""
+    content = io.BytesIO()
+    figure.savefig(content, format=form, dpi=dpi)
+    path.write_bytes(content.getvalue())
 
 
 KINDS: dict[str, Callable[..., Any]] = {
@@ -218,8 +230,13 @@ def _matplotlib(module: str = "matplotlib") -> Any:
         ) from error
 
 
+def check_matplotlib() -> None:
+    """Raise ImportError, naming the extra, where it is missing."""
+    _matplotlib("matplotlib.axes")
+
+
 def _check_axes(ax: Any) -> None:
-    if ax is not None and not isinstance(ax, _matplotlib("matplotlib.axes").Axes):
+    if not isinstance(ax, _matplotlib("matplotlib.axes").Axes | None):
         raise TypeError(f"ax must be a matplotlib Axes or None, given {type(ax).__name__}")
 
 
@@ -277,8 +294,11 @@ def _edges(values: NDArray[Any], centers: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def _check_span(low: float, high: float) -> None:
-    if not math.isfinite(4 * (high / 2 - low / 2)):
-        raise ValueError(f"values and levels from {low} to {high} are too far apart to draw")
+    if max(-low, high) > MAX_DRAWN:
+        raise ValueError(
+            f"values and levels from {low} to {high} cannot be drawn; accepted are {-MAX_DRAWN} to "
+            f"{MAX_DRAWN}"
+        )
 
 
 def _sums(
@@ -328,7 +348,7 @@ def _draw_curve(
     ax.set(xlabel="levels", ylabel="goodness of variance fit")
     ax.set(xlim=(0, len(choice.ks) + 1), ylim=(-0.02, 1.05))
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower right", framealpha=1)
     return ax
 
 
