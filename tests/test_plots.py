@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -395,6 +396,12 @@ def test_overview(image):
     draw(figure)
     assert [ax.get_yscale() for ax in figure.axes[2:4]] == ["linear", "log"]
     assert figure.get_suptitle() == "An image"
+
+
+def test_documentation_runs():
+    text = (Path(__file__).parent.parent / "docs" / "pictures.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(snippet, {})
 
 
 # The command

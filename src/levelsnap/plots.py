@@ -347,7 +347,7 @@ def _draw_curve(
     ax.plot([k], [gvf], "D", ms=9, mfc="none", mew=2, color=BLUE, label=point_label)
     ax.set(xlabel="levels", ylabel="goodness of variance fit")
     ax.set(xlim=(0, len(choice.ks) + 1), ylim=(-0.02, 1.05))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(_matplotlib("matplotlib.ticker").MaxNLocator(integer=True))
     ax.legend(loc="lower right", framealpha=1)
     return ax
 
@@ -355,7 +355,7 @@ def _draw_curve(
 # Images
 
 
-def _view(image: ArrayLike, where: ArrayLike) -> tuple[np.ma.MaskedArray, str, list[int]]:
+def _view(image: Any, where: Any) -> tuple[np.ma.MaskedArray, str, list[int]]:
     """What is drawn of an image: not too many pixels, skipped ones and NaN masked.
 
     A last axis of 3 or 4 is color; of other axes before the last two the middle is taken. The
