@@ -300,6 +300,7 @@ def test_axes_are_made_by_pyplot(image):
         ([1.0], {"kind": "pie"}, ValueError, '"histogram", "image", "elbow", given \'pie\''),
         ([1.0], {"log": 1}, TypeError, "log must be True or False"),
         ([1.0], {"kind": "image", "log": True}, TypeError, "log"),
+        ([1.0], {"kind": "image", "cmap": "grau"}, ValueError, "grau"),
         ([1.0], {"kind": "elbow", "weights": "pixels"}, ValueError, "weights"),
         ([1.0], {"kind": "elbow", "k_max": 0}, ValueError, "k_max"),
         ([1.0], {"ax": 3}, TypeError, "matplotlib Axes or None, given int"),
@@ -307,7 +308,8 @@ def test_axes_are_made_by_pyplot(image):
         ([1.0], {"where": [1]}, TypeError, "where must be boolean"),
         ([1j], {}, TypeError, "complex"),
         ([1j], {"kind": "image"}, TypeError, "complex"),
-        ([np.nan, np.inf], {}, ValueError, "no finite values"),
+        ([np.nan, np.inf], {}, ValueError, "no finite value"),
+        (ls.Histogram([1], [0]), {"log": True}, ValueError, "no finite value"),
         (np.empty((3, 0)), {"kind": "image"}, ValueError, r"shape \(3, 0\)"),
         ([-1e308, 1e308], {}, ValueError, "cannot be drawn"),
         ([-1e308, 1e308], {"kind": "image"}, ValueError, "cannot be drawn"),
@@ -385,7 +387,8 @@ def test_given_axes_need_no_pyplot():
 
 def test_missing_matplotlib(monkeypatch, image):
     codebook = ls.fit(image, 2)
-    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    for name in "matplotlib", "matplotlib.axes":
+        monkeypatch.setitem(sys.modules, name, None)
     for kind in plots.KINDS:
         with pytest.raises(ImportError, match=re.escape("pip install 'levelsnap[plot]'")):
             codebook.plot(image, kind=kind)

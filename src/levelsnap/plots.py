@@ -56,6 +56,8 @@ def draw_histogram(
     check_bool("log", log)
     counted = _counted(data, where, threads)
     values, counts, infinite = _finite(counted)
+    if not counts.any():
+        raise ValueError("nothing to draw: no finite value is counted")
     edges = _edges(values, codebook.centers)
     sums = _sums(values, counts, edges)
     if ax is None:
@@ -65,7 +67,7 @@ def draw_histogram(
     ax.margins(y=0.25)  # room for the legend
     if log:
         ax.set_yscale("log")
-        ax.set_ylim(bottom=sums[sums > 0].min(initial=np.inf) / 2)
+        ax.set_ylim(bottom=sums[sums > 0].min() / 2)
     _draw_lines(codebook, ax)
     ax.set_xlabel(f"value ({infinite:,.12g} infinite not shown)" if infinite else "value")
     ax.set_ylabel("elements" if counts.dtype.kind == "u" else "weight")
@@ -83,7 +85,7 @@ def draw_image(
     threads: int | None = None,
 ) -> NDArray[Any]:
     """The image before and after, side by side; see `Codebook.plot`."""
-    check_matplotlib()
+    cmap = _matplotlib().colormaps.get_cmap(cmap)
     if axes is not None:
         axes = _two_axes(axes)
     if isinstance(image, Histogram):
@@ -276,8 +278,6 @@ def _number(n: int, what: str) -> str:
 
 def _edges(values: NDArray[Any], centers: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of at most `BINS` equal bins for values and levels; for integers each of as many integers."""
-    if len(values) == 0:
-        raise ValueError("nothing to draw: there are no finite values that are not skipped")
     low, high = min(float(values[0]), centers[0]), max(float(values[-1]), centers[-1])
     _check_span(low, high)
     if values.dtype.kind == "f":
