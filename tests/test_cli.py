@@ -289,7 +289,7 @@ def test_summary_is_short(succeeds, image_file, tmp_path):
     assert " ... " in said
 
 
-@pytest.mark.parametrize("name", ["quantize", "fit", "apply", "info"])
+@pytest.mark.parametrize("name", ["quantize", "fit", "apply", "choose", "plot", "info"])
 def test_help(succeeds, name):
     assert name in succeeds("--help")
     assert "Usage: " in succeeds(name, "--help")

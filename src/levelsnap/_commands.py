@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import reduce, wraps
+from functools import partial, reduce, wraps
 from pathlib import Path
 from typing import Any
 
@@ -636,7 +636,7 @@ def warn_of_nodata(codebook: Codebook, reader: Reader, path: Path) -> None:
         _show_warning(f"a level is {reader.nodata:g}, which stands for nodata in {path}")
 
 
-def fit_with_progress(values: Histogram, run: Run, **choices: Any) -> Codebook:
+def fit_with_progress(values: Histogram | Image, run: Run, **choices: Any) -> Codebook:
     with _progress(run.quiet, "Fitting") as progress:
         return fit_levels(values, threads=run.threads, progress=progress, **choices)
 
