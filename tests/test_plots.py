@@ -371,6 +371,16 @@ def test_xarray(image):
         codebook.plot(xr.Dataset({"a": array, "b": array}), two_axes(), kind="image")
 
 
+def test_dask(image):
+    da = pytest.importorskip("dask.array")
+    array = da.from_array(image, chunks=50)
+    codebook = ls.fit(image, 4)
+    first, _ = codebook.plot(array, two_axes(), kind="image", where=image > 90)
+    np.testing.assert_array_equal(first.images[0].get_array().mask, image <= 90)
+    ax = codebook.plot(array, Figure().subplots())
+    assert steps(ax).values.sum() == image.size
+
+
 def test_given_axes_need_no_pyplot():
     code = (
         "import sys, matplotlib.figure, levelsnap as ls\n"

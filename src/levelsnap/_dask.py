@@ -1,7 +1,7 @@
 """dask's arrays: labels and levels lazily, block by block; distinct values by a tree of blocks."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dask
@@ -70,6 +70,10 @@ def reduce(
         tasks |= {key: (merge, group) for key, group in zip(keys, groups, strict=True)}
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[found])
     return Delayed(keys[0], graph, layer=name).compute()
+
+
+def parts(image: Any, where: Any) -> Iterator[tuple[Any, Any]]:
+    yield image, _asked(image, where)
 
 
 def is_lazy(image: Any) -> bool:

@@ -71,14 +71,14 @@ def decode(labels: Any, codebook: Codebook, dtype: Any) -> Any:
 def reduce(
     function: Callable[..., Any], merge: Callable[[list[Any]], Any], image: Any, where: Any
 ) -> Any:
-    return merge([function(*part) for part in _parts(image, where)])
+    return merge([function(*part) for part in parts(image, where)])
 
 
 def is_lazy(image: Any) -> bool:
     return any(is_lazy_array(variable.data) for variable, _ in _variables(image, True).values())
 
 
-def _parts(image: Any, where: Any) -> Iterator[tuple[Any, Any]]:
+def parts(image: Any, where: Any) -> Iterator[tuple[Any, Any]]:
     """The array of each variable, with its where."""
     for array, asked in _variables(image, where).values():
         asked = _align(array, asked)

@@ -12,6 +12,7 @@ import numpy as np
 #                                                "labels", "snap" or "labels_and_snap" (then two)
 #   decode(labels, codebook, dtype)              an array like the labels
 #   reduce(function, merge, image, where)        merge([function(part, its where), ...])
+#   parts(image, where)                          each array and its where, to be sliced
 #   is_lazy(image)                               whether parts are computed later or elsewhere
 _ADAPTORS = {
     ("dask", "Array"): "_dask",

@@ -378,7 +378,9 @@ def _view(image: Any, where: Any) -> tuple[np.ma.MaskedArray, str, list[int]]:
     planes = [n // 2 for n in shape[:rows]]
     steps = [-(-n // VIEW) for n in shape[rows : len(shape) - channels]]
     index = (*planes, *(slice(None, None, step) for step in steps), ...)
-    view, asked, mask, _ = examine(image[index], where if where is True else where[index])
+    # What is lazy is computed now.
+    view = np.asanyarray(image[index])
+    view, asked, mask, _ = examine(view, where if where is True else np.asarray(where[index]))
     hidden = np.isnan(view)
     if asked is not None:
         hidden |= ~asked
