@@ -26,7 +26,8 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 NUMPY = {"3.13": "numpy<2.5"}
 NEEDED = ["pytest", "hypothesis"]
 WELCOME = ["click", "cython", "setuptools", "threadpoolctl", "tifffile", "mypy"]
-WELCOME += ["scikit-image", "mapclassify", "opencv-python"]
+WELCOME += ["scikit-image", "mapclassify", "opencv-python", "matplotlib", "rasterio", "zarr"]
+WELCOME += ["xarray", "dask", "distributed", "numcodecs"]
 
 
 class CannotBeHad(Exception):
