@@ -30,7 +30,11 @@ class ZarrLevels(ArrayArrayCodec):
 
     Examples
     --------
-    >>> zarr.create_array(store, data=image, filters=[ZarrLevels([0, 10, 20])])
+    >>> import zarr
+    >>> from levelsnap.codecs import ZarrLevels
+    >>> image = np.array([1.0, 9.0, 99.0])
+    >>> zarr.create_array({}, data=image, filters=[ZarrLevels([0, 10, 20])])[:]
+    array([ 0., 10., 20.])
     """
 
     is_fixed_size = True

@@ -107,6 +107,7 @@ def choose_k(
     Returns
     -------
     KChoice
+        The chosen number of levels, and how well each number fits.
 
     Raises
     ------
@@ -130,6 +131,12 @@ def choose_k(
     ----------
     .. [1] Wang, Song: Ckmeans.1d.dp: Optimal k-means clustering in one dimension by dynamic
        programming. The R Journal 3/2, 2011, and its package up to version 3.4.12.
+
+    Examples
+    --------
+    >>> image = [0, 1, 2, 50, 51, 52, 99, 100, 101]
+    >>> ls.choose_k(image, 5).k
+    3
     """
     k_max = check_integer("k_max", k_max, 1)
     check_choice("criterion", criterion, _CRITERIA)

@@ -55,6 +55,14 @@ class Codebook:
 
     The label of a finite x is the index of the center at the smallest distance to x in exact real
     arithmetic, the lower one at a tie; +inf gets K - 1 and -inf gets 0.
+
+    Examples
+    --------
+    >>> codebook = ls.Codebook([10, 0, 20])
+    >>> codebook.centers
+    array([ 0., 10., 20.])
+    >>> codebook.thresholds("uint8")
+    array([ 5, 15], dtype=uint8)
     """
 
     # Threads that need the same entry at once may each make it; `setdefault` lets one of them win.
@@ -170,7 +178,7 @@ class Codebook:
         nan: int | str = "raise",
         threads: int | None = None,
     ) -> tuple[Any, Any]:
-        """Labels and snapped values in one read; see `levelsnap.labels_and_snap`."""
+        """The labels and the snapped values, in one read; see `levelsnap.labels_and_snap`."""
         return _nearest.labels_and_snap(
             image, self, out=out, dtype=dtype, where=where, nan=nan, threads=threads
         )
@@ -187,8 +195,9 @@ class Codebook:
 
         Returns
         -------
-        ndarray of `dtype`, of the shape of `labels`; a scalar for a 0-d `labels`. A masked array
-        gives a masked array whose masked elements are not looked up.
+        ndarray
+            Of that dtype and the shape of the labels; a scalar for a 0-d one. A masked array
+            gives a masked array whose masked elements are not looked up.
 
         Raises
         ------
@@ -282,7 +291,7 @@ class Codebook:
         return interchange.gdal_mapping(self, encode, special)
 
     def to_cf_attrs(self, dtype: DTypeLike | None = None) -> dict[str, Any]:
-        """Attributes of labels by the CF conventions, section 3.5.
+        """The attributes of labels by the CF conventions, section 3.5.
 
         Parameters
         ----------
@@ -317,8 +326,10 @@ class Codebook:
 
         Examples
         --------
-        >>> norm, cmap = codebook.to_norm()
-        >>> plt.imshow(image, norm=norm, cmap=cmap)
+        >>> import matplotlib.pyplot as plt
+        >>> image = np.arange(12.0).reshape(3, 4)
+        >>> norm, cmap = ls.Codebook([1, 5, 9]).to_norm()
+        >>> shown = plt.imshow(image, norm=norm, cmap=cmap)
         """
         return interchange.norm_and_colormap(self, cmap)
 
@@ -383,10 +394,10 @@ class Codebook:
 
         Examples
         --------
-        >>> figure, axes = plt.subplots(1, 2)
-        >>> codebook.plot(image, axes[0])
-        >>> codebook.plot(image, axes[1], log=True)
-        >>> codebook.plot(image, kind="image")
+        >>> image = np.arange(12.0).reshape(3, 4)
+        >>> before, after = ls.Codebook([1, 5, 9]).plot(image, kind="image")
+        >>> after.get_title()
+        'after: 3 levels'
         """
         from .plots import plot
 
@@ -397,7 +408,12 @@ class Codebook:
         """Write the codebook as a small JSON file.
 
         Floats are written so that `load` gives bit-identical centers. The file is written beside
-        and renamed, so that `path` is whole or untouched.
+        and renamed, so that it is whole or untouched.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
         """
         from .files import write_together
 
@@ -422,6 +438,16 @@ class Codebook:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a codebook that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        Codebook
+            Equal to the one that was saved, and with its `gap`.
 
         Raises
         ------
@@ -515,13 +541,18 @@ def thresholds(centers: Codebook | ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     centers : Codebook or array_like, shape (K,)
         The levels.
     dtype : dtype
-        bool (0 and 1), an integer dtype of 8 to 64 bits, float16, float32 or float64.
+        Bool (0 and 1), an integer dtype of 8 to 64 bits, float16, float32 or float64.
 
     Returns
     -------
-    ndarray of `dtype`, shape (m,)
-        Ascending. m is K - 1 less the midpoints below an integer dtype's minimum, which have no
-        threshold: ``label = (K - 1 - m) + number of i with t[i] < x``.
+    ndarray, shape (m,)
+        Of that dtype, ascending. m is K - 1 less the midpoints below an integer dtype's minimum,
+        which have no threshold: ``label = (K - 1 - m) + number of i with t[i] < x``.
+
+    Examples
+    --------
+    >>> ls.thresholds([0, 1, 4], "int32")
+    array([0, 2], dtype=int32)
     """
     return as_codebook(centers).thresholds(dtype)
 

@@ -88,7 +88,7 @@ class StoredLabels:
 
 
 class Levels(Codec):
-    """numcodecs codec that stores labels.
+    """Codec of numcodecs that stores labels.
 
     Parameters
     ----------
@@ -103,10 +103,15 @@ class Levels(Codec):
 
     Examples
     --------
-    >>> zarr.create_array(
-    ...     store, shape=image.shape, dtype="f4", zarr_format=2, fill_value=0.0,
-    ...     filters=[Levels([0, 10, 20], "f4", fill_value=0.0)],
+    >>> import zarr
+    >>> from levelsnap.codecs import Levels
+    >>> codec = Levels([0, 10, 20], "f4", fill_value=0)
+    >>> array = zarr.create_array(
+    ...     {}, shape=4, dtype="f4", zarr_format=2, fill_value=0, filters=[codec]
     ... )
+    >>> array[:3] = [1, 9, 99]
+    >>> array[:]
+    array([ 0., 10., 20.,  0.], dtype=float32)
     """
 
     codec_id: ClassVar[str] = "levelsnap"

@@ -24,6 +24,9 @@ def show_config() -> None:
 def get_include() -> str:
     """The folder of ``levelsnap.h``, for extension modules that call levelsnap without Python.
 
-    See ``docs/embedding.md``.
+    Returns
+    -------
+    str
+        To be added to the include path of a C, C++ or Cython compiler.
     """
     return os.path.join(os.path.dirname(__file__), "include")

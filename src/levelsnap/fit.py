@@ -54,7 +54,7 @@ def fit(
         Number of levels, from 1 to the number of distinct values.
     method : {"optimal", "lloyd", "opencv"}
         "optimal": the global optimum in exact real arithmetic. "lloyd": a local optimum, which
-        can be far from the best. "opencv": `cv2.kmeans` on the distinct values as float32.
+        can be far from the best. "opencv": ``cv2.kmeans`` on the distinct values as float32.
     weights : {"distinct", "counts"}
         "distinct": each distinct value counts once, however often it occurs. "counts": as often
         as it occurs, or by its weight; values that never occur are left out. The optimum is then
@@ -110,7 +110,7 @@ def fit(
     answer: `Codebook.gap` is 0.0. For n distinct values that takes O(n log n) time, whatever k
     is, and 100 to 200 n bytes. With many ties it takes longer, as these are settled exactly.
 
-    Ctrl-C ends a fit within about a second; with "opencv" only when `cv2.kmeans` returns.
+    Ctrl-C ends a fit within about a second; with "opencv" only when ``cv2.kmeans`` returns.
 
     An 8-bit image that uses all 256 values has the distinct values 0 to 255, so
     ``weights="distinct"`` spaces its levels evenly, whatever the picture; ``weights="counts"``
@@ -122,6 +122,14 @@ def fit(
        concave Monge property and applications. Discrete & Computational Geometry 12, 1994.
     .. [2] Gronlund, Larsen, Mathiasen, Nielsen, Schneider, Song: Fast exact k-means, k-medians
        and Bregman divergence clustering in 1D. arXiv:1701.07204, 2017.
+
+    Examples
+    --------
+    >>> image = np.array([[0, 0, 0, 0], [0, 1, 8, 9]])
+    >>> ls.fit(image, 2).centers
+    array([0.5, 8.5])
+    >>> ls.fit(image, 2, weights="counts").centers
+    array([0.16666667, 8.5       ])
     """
     k = check_integer("k", k, 1)
     check_choice("method", method, _METHODS)
@@ -193,7 +201,7 @@ def fit(
 def unique_quantize(
     arr: ArrayLike, K: SupportsIndex, eps: float = 0.05, max_iter: int = 100, max_tries: int = 20
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Quantize an array to K levels by `cv2.kmeans` on its distinct values.
+    """Quantize an array to K levels by ``cv2.kmeans`` on its distinct values.
 
     Parameters
     ----------
@@ -211,11 +219,11 @@ def unique_quantize(
     Returns
     -------
     centers : (K,) float64 array
-        Ascending; fewer if `cv2.kmeans` returns equal ones, with a RuntimeWarning.
+        Ascending; fewer if ``cv2.kmeans`` returns equal ones, with a RuntimeWarning.
     labels : int64 array of arr's shape
         The index of the nearest center, exactly; the lower one at a tie.
     image : float64 array of arr's shape
-        ``centers[labels]``
+        The nearest center of each element.
 
     Raises
     ------
@@ -224,7 +232,7 @@ def unique_quantize(
 
     See Also
     --------
-    fit : the same with every option, and the global optimum by default.
+    fit : The same with every option, and the global optimum by default.
     """
     max_tries = check_integer("max_tries", max_tries, 1)
     codebook = fit(arr, K, method="opencv", attempts=max_tries, max_iter=max_iter, eps=eps)

@@ -115,6 +115,18 @@ class Histogram:
         So any number of threads may call it at once. But ``shared = shared.update(image)`` reads
         and writes a name of the caller's, which needs the caller's lock; or let each thread keep
         a histogram of its own, and `merge` them.
+
+        Parameters
+        ----------
+        image : array_like
+            As for `levelsnap.histogram`.
+        where : array_like of bool, optional
+            Broadcastable to the image; False elements are skipped.
+
+        Returns
+        -------
+        Histogram
+            As of `merge`.
         """
         return Histogram.merge(self, histogram_of(image, where=where))
 
@@ -179,6 +191,12 @@ def histogram(
     A sample of the image chooses the way: few values are found by a hash set for each thread (16 MB
     at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
     the image's elements bucket by bucket.
+
+    Examples
+    --------
+    >>> found = ls.histogram([3, 1, 3, 3])
+    >>> found.values, found.counts
+    (array([1, 3]), array([1, 3], dtype=uint64))
     """
     values, counts = _find(image, where, threads, True, max_distinct)
     assert counts is not None

@@ -50,7 +50,7 @@ def labels(
     Parameters
     ----------
     image : array_like
-        bool, integers of 8 to 64 bits, float16, float32 or float64; any shape, strides and byte
+        Of bool, integers of 8 to 64 bits, float16, float32 or float64; any shape, strides and byte
         order. Never copied as a whole. An xarray DataArray or Dataset gives the same kind, a dask
         array one that is computed when that is asked for.
     centers : Codebook or array_like, shape (K,)
@@ -88,6 +88,13 @@ def labels(
     With `out`, a call takes less than 2 MB of memory a thread, whatever the layout, dtype, mask or
     `where`, beside the tables of a new codebook (up to about 100 bytes a level, kept with it) and
     the mask of a masked `out` that had none. A copy is made of what `out` overlaps partly only.
+
+    Examples
+    --------
+    >>> ls.labels([1, 5, 6, np.inf], [0, 10, 20])
+    array([0, 0, 1, 2], dtype=uint8)
+    >>> ls.labels([1.0, np.nan], [0, 10], nan=255)
+    array([  0, 255], dtype=uint8)
     """
     codebook = _codebook.as_codebook(centers)
     if dtype is None and where is True and type(nan) is str and nan == "raise":
@@ -123,15 +130,21 @@ def snap(
 
     Parameters
     ----------
-    image, centers, where, threads
-        As for `labels`. Skipped elements of a new result keep the image's value, cast like the
-        levels; in an integer result a skipped NaN is 0.
+    image : array_like
+        As for `labels`.
+    centers : Codebook or array_like, shape (K,)
+        The levels.
     out : ndarray, optional
         Of the image's shape; may be the image itself.
     dtype : dtype, optional
         Of the result: bool, an integer or a float dtype. By default the image's.
+    where : array_like of bool, optional
+        As for `labels`. Skipped elements of a new result keep the image's value, cast like the
+        levels; in an integer result a skipped NaN is 0.
     nan : {"propagate", "raise"}
         NaN stays NaN, or is refused. In an integer result it is always refused.
+    threads : int, optional
+        As for `labels`.
 
     Returns
     -------
@@ -149,6 +162,11 @@ def snap(
     exactly. A level that is rounded to float32 may lie nearer to its neighbour.
 
     Memory is that of `labels`.
+
+    Examples
+    --------
+    >>> ls.snap([1, 5, 6, 99], [0, 10.5, 20])
+    array([ 0,  0, 10, 20])
     """
     codebook = _codebook.as_codebook(centers)
     if dtype is None and where is True and type(nan) is str and nan == "propagate":
@@ -178,19 +196,29 @@ def labels_and_snap(
     nan: int | str = "raise",
     threads: int | None = None,
 ) -> tuple[Any, Any]:
-    """Labels and snapped values in one read of the image.
+    """The labels and the snapped values, in one read of the image.
 
     Parameters
     ----------
-    image, centers, where, nan, threads
-        As for `labels`. The snapped value of a NaN that has a label stays NaN.
+    image : array_like
+        As for `labels`.
+    centers : Codebook or array_like, shape (K,)
+        The levels.
     out, dtype : pair
         Those of `labels` and of `snap`. The two `out` must not overlap each other.
+    where : array_like of bool, optional
+        As for `labels` and `snap`.
+    nan : "raise" or int
+        As for `labels`. The snapped value of a NaN that has a label stays NaN.
+    threads : int, optional
+        As for `labels`.
 
     Returns
     -------
-    labels, snapped : ndarray
-        What `labels` and `snap` give.
+    labels : ndarray
+        What `labels` gives.
+    snapped : ndarray
+        What `snap` gives.
 
     Raises
     ------

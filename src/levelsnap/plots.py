@@ -160,7 +160,7 @@ def overview(
     threads: int | None = None,
     title: str = "",
 ) -> "Figure":
-    """All pictures of `Codebook.plot` in one figure, as ``levelsnap plot`` writes it.
+    """All pictures of `levelsnap.Codebook.plot` in one figure, as ``levelsnap plot`` writes it.
 
     Parameters
     ----------

@@ -36,6 +36,7 @@ class LevelQuantizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     n_levels_ : ndarray of int, shape (n_features,)
         How many levels each feature has.
     n_features_in_ : int
+        How many features the data had.
     feature_names_in_ : ndarray of str, shape (n_features,)
         Where the data had names.
 
@@ -46,6 +47,7 @@ class LevelQuantizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Examples
     --------
+    >>> from levelsnap.sklearn import LevelQuantizer
     >>> X = [[0.0, 5.0], [0.1, 5.0], [9.0, 7.0], [9.2, 8.0]]
     >>> LevelQuantizer(n_levels=2).fit_transform(X)
     array([[0, 0],
@@ -73,7 +75,9 @@ class LevelQuantizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like, shape (n_samples, n_features)
+            Finite numbers.
         y : ignored
+            There for scikit-learn's sake.
         sample_weight : array_like, shape (n_samples,), optional
             At least 0. Samples of weight 0 are left out; else weights matter to
             ``weights="counts"`` only.
@@ -121,6 +125,7 @@ class LevelQuantizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like, shape (n_samples, n_features)
+            Finite numbers.
 
         Returns
         -------

@@ -98,6 +98,7 @@ def get_num_threads() -> int:
     Returns
     -------
     int
+        At least 1.
     """
     if is_forked():
         return 1

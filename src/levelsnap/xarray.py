@@ -12,9 +12,14 @@ from .histogram import Histogram
 @xr.register_dataarray_accessor("levelsnap")
 @xr.register_dataset_accessor("levelsnap")
 class LevelsnapAccessor:
-    """levelsnap's functions as methods, with the same options.
+    """The functions of levelsnap as methods, with the same options.
 
     Of a Dataset, `fit` and `histogram` take all variables together.
+
+    Parameters
+    ----------
+    image : DataArray or Dataset
+        Given by xarray.
     """
 
     def __init__(self, image: Any) -> None:
