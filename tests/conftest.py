@@ -1,5 +1,6 @@
 """The gallery of awkward arrays, and how Hypothesis runs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from processes import c_compiler
 from strategies import CENTERS, DTYPES, misaligned, picture
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # without a screen
 
 settings.register_profile(
     "levelsnap",

@@ -3,11 +3,9 @@
 import importlib
 import os
 import re
-import runpy
 import signal
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -387,18 +385,3 @@ def test_workers_get_a_codebook_once(cluster):
     np.testing.assert_array_equal(lazy.compute(), codebook.labels(image))
     name = [key for key in lazy.dask if "Codebook" in str(key)]
     assert len(name) == 1
-
-
-def test_documented_example(tmp_path):
-    pytest.importorskip("zarr")
-    text = (Path(__file__).parents[1] / "docs" / "dask.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    snapped = (tmp_path / "snapped.zarr").as_posix()  # wherever workers run
-    script = tmp_path / "example.py"
-    script.write_text(example.replace("snapped.zarr", snapped), encoding="utf-8")
-    names = runpy.run_path(str(script))
-    assert names["codebook"].k == 8
-    assert names["codebook"].gap == 0
-    np.testing.assert_array_equal(
-        da.from_zarr(snapped), names["codebook"].snap(names["image"].compute())
-    )

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
+from documents import DOCS, marked_blocks, needs_docs
 from numpy.testing import assert_array_equal
 from processes import c_compiler, environment
 from strategies import picture
@@ -21,7 +22,6 @@ import levelsnap as ls
 
 HERE = Path(__file__).parent
 EMBEDDING = HERE / "embedding"
-DOCS = HERE.parent / "docs" / "embedding.md"
 CODES = {"uint8": 2, "uint16": 4, "int32": 6, "float32": 8, "int64": 9, "float64": 11}
 ERRORS = [
     ("dtype", {"dtype": 0}),
@@ -171,8 +171,9 @@ def test_an_extension_for_a_later_interface_is_refused(tmp_path):
 
 
 @needs_compiler
+@needs_docs
 def test_the_example_of_the_docs(tmp_path):
-    blocks = dict(re.findall(r"<!-- (\S+) -->\n+```\w+\n(.*?)```", DOCS.read_text(), re.DOTALL))
+    blocks = marked_blocks(DOCS / "embedding.md")
     for name in ("setup.py", "smooth.pyx"):
         (tmp_path / name).write_text(blocks[name])
     build(tmp_path)

@@ -3,7 +3,6 @@
 import math
 import re
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -247,13 +246,3 @@ def test_linear_refuses():
             ls.Codebook.linear(lo, hi, k)
     with pytest.raises(TypeError):
         ls.Codebook.linear(0, 1, 2.0)
-
-
-def test_documentation_runs(tmp_path, monkeypatch):
-    for name in "xarray", "sklearn", "matplotlib", "zarr":
-        pytest.importorskip(name)
-    text = (Path(__file__).parent.parent / "docs" / "interchange.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(snippet, names)

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -409,15 +408,6 @@ def test_overview(image):
     draw(figure)
     assert [ax.get_yscale() for ax in figure.axes[2:4]] == ["linear", "log"]
     assert figure.get_suptitle() == "An image"
-
-
-def test_documentation_runs():
-    page = Path(__file__).parents[1] / "docs" / "pictures.md"
-    if not page.exists():
-        pytest.skip("tests of an installed wheel")
-    text = page.read_text(encoding="utf-8")
-    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(snippet, {})
 
 
 # The command
