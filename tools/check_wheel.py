@@ -17,8 +17,8 @@ from repair_wheel import RUNTIMES, bundled
 LARGEST = 1_500_000
 
 ALLOWED = [
-    r"levelsnap/\w+\.(py|pyi|h)",
-    r"levelsnap/(cython_api\.pxd|py\.typed)",
+    r"levelsnap/\w+\.(py|pyi)",
+    r"levelsnap/(cython_api\.pxd|include/levelsnap\.h|py\.typed)",
     r"levelsnap/\w+(\.abi3|\.cpython-\w+(-[\w-]+)?)?\.so",
     r"levelsnap/\w+(\.cp\w+-\w+)?\.pyd",
     rf"levelsnap(\.libs|/\.dylibs)/({'|'.join(RUNTIMES)})[-.\w]*",
@@ -45,7 +45,8 @@ def faults(path):
     modules = {
         name.split(".")[0] for name in names if re.fullmatch(r"levelsnap/\w+\.\S*(so|pyd)", name)
     }
-    wanted = {"levelsnap/py.typed", *(f"{module}.pyi" for module in modules)}
+    wanted = {f"levelsnap/{name}" for name in ("py.typed", "cython_api.pxd", "include/levelsnap.h")}
+    wanted |= {f"{module}.pyi" for module in modules}
     licences = {Path(name).name for name in names if "/licenses/" in name}
     runtimes = bundled(names)
     if not modules:
