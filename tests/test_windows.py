@@ -82,6 +82,30 @@ def test_windows_make_up_the_array_in_whole_blocks(shape, limit, blocks):
     assert (seen == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("shape", "limit", "blocks", "ordered"),
+    [
+        ((20, 47, 14), 1000, [(15, 30, 11)], (1, 1, 14)),
+        ((20, 47, 14), 4000, [(15, 30, 11)], (1, 1, 14)),
+        ((70, 100), 700, [(32, 10)], (16, 16)),
+        ((5, 70, 100), 16_000, [(1, 16, 16)], (1, 16, 16)),
+    ],
+)
+def test_windows_follow_each_other_for_a_writer_that_needs_it(shape, limit, blocks, ordered):
+    grid = [-(-n // length) for n, length in zip(shape, ordered, strict=True)]
+    places = np.arange(np.prod(grid)).reshape(grid)
+    found = []
+    for window in cut(shape, limit, *blocks, ordered=[ordered]):
+        assert np.prod([part.stop - part.start for part in window]) <= limit
+        part = places[
+            tuple(
+                slice(w.start // n, -(-w.stop // n)) for w, n in zip(window, ordered, strict=True)
+            )
+        ]
+        found += part.ravel().tolist()
+    assert found == list(range(places.size))
+
+
 def test_an_array_that_fits_is_one_window():
     assert list(cut((4, 5), 20, (2, 2))) == [(slice(0, 4), slice(0, 5))]
 
@@ -229,6 +253,18 @@ def test_from_one_format_to_another(tmp_path, kind, out):
     ls.Codebook([50, 100]).save(tmp_path / "levels.json")
     run("apply", tmp_path / "levels.json", tmp_path / name, tmp_path / out)
     np.testing.assert_array_equal(read(tmp_path / out), ls.snap(image, [50, 100]), strict=True)
+
+
+def test_chunks_deeper_than_a_page_to_tiff(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    image = picture("uint16", (20, 47, 70))
+    zarr.create_array(tmp_path / "a.zarr", data=image, chunks=(15, 30, 40))
+    run(
+        "quantize", tmp_path / "a.zarr", tmp_path / "o.tif", "-k", 4, "--labels", tmp_path / "l.tif"
+    )
+    codebook = ls.fit(image, 4)
+    assert np.array_equal(read(tmp_path / "o.tif"), codebook.snap(image))
+    assert np.array_equal(read(tmp_path / "l.tif"), codebook.labels(image))
 
 
 @pytest.mark.parametrize("dtype", raster.FORMATS[".npy"].dtypes)

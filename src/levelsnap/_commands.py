@@ -158,7 +158,9 @@ class Run:
         limit = elements_for(self.memory // 2, reader.dtype)
         done = 0
         with _progress(self.quiet, doing) as progress:
-            for window in cut(reader.shape, limit, reader.block, *(w.block for w in writers)):
+            blocks = [writer.block for writer in writers]
+            ordered = [writer.block for writer in writers if writer.ordered]
+            for window in cut(reader.shape, limit, reader.block, *blocks, ordered=ordered):
                 with readable(path):
                     image = reader.read(window, keep=keep)
                 yield window, image

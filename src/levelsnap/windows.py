@@ -8,12 +8,12 @@ import io
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,9 +107,18 @@ class Reader:
 
 
 class Writer(Protocol):
-    """A file that is being written."""
+    """A file that is being written.
+
+    Attributes
+    ----------
+    block : tuple of int
+        What is written at once, for each axis.
+    ordered : bool
+        Whether blocks must come in C order.
+    """
 
     block: tuple[int, ...]
+    ordered: bool
 
     def write(self, window: Window, image: Image) -> None:
         """Write a window; each comes once, in C order."""
@@ -142,11 +151,30 @@ def whole_window(shape: tuple[int, ...]) -> Window:
     return tuple(slice(0, n) for n in shape)
 
 
-def cut(shape: tuple[int, ...], limit: int, *blocks: tuple[int, ...]) -> Iterator[Window]:
+def cut(
+    shape: tuple[int, ...],
+    limit: int,
+    *blocks: tuple[int, ...],
+    ordered: Sequence[tuple[int, ...]] = (),
+) -> Iterator[Window]:
     """Windows of at most `limit` elements, or of one block, that make up an array.
 
-    Each is made of whole blocks of every kind, but at the ends.
+    Each is made of whole blocks of every kind, but at the ends. Where the `ordered` ones would then
+    not follow each other in C order from window to window, of whole ones of these only.
     """
+    steps = _steps(shape, limit, *blocks, *ordered)
+    if not all(_follow(steps, shape, block) for block in ordered):
+        steps = _steps(shape, limit, *ordered)
+    ranges = (range(0, max(size, 1), max(step, 1)) for size, step in zip(shape, steps, strict=True))
+    for starts in itertools.product(*ranges):
+        yield tuple(
+            slice(start, min(start + step, size))
+            for start, step, size in zip(starts, steps, shape, strict=True)
+        )
+
+
+def _steps(shape: tuple[int, ...], limit: int, *blocks: tuple[int, ...]) -> list[int]:
+    """The shape of windows."""
     steps = list(shape)
     for axis, size in enumerate(shape):
         if math.prod(steps) <= limit:
@@ -154,12 +182,15 @@ def cut(shape: tuple[int, ...], limit: int, *blocks: tuple[int, ...]) -> Iterato
         block = min(math.lcm(*(block[axis] for block in blocks)), size)
         fitting = limit // (math.prod(steps) // size) // block * block
         steps[axis] = min(max(fitting, block), size)
-    ranges = (range(0, max(size, 1), max(step, 1)) for size, step in zip(shape, steps, strict=True))
-    for starts in itertools.product(*ranges):
-        yield tuple(
-            slice(start, min(start + step, size))
-            for start, step, size in zip(starts, steps, shape, strict=True)
-        )
+    return steps
+
+
+def _follow(steps: list[int], shape: tuple[int, ...], block: tuple[int, ...]) -> bool:
+    """Whether the blocks of windows, one window after the other, are in C order."""
+    for axis, (step, length) in enumerate(zip(steps, block, strict=True)):
+        if step > length:
+            return tuple(steps[axis + 1 :]) == shape[axis + 1 :]
+    return True
 
 
 def elements_for(memory: int, dtype: np.dtype) -> int:
@@ -211,6 +242,7 @@ class ArrayWriter:
     output: Output
     encode: Callable[[BinaryIO, Image], None]
     block: tuple[int, ...] = field(init=False)
+    ordered: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.block = (1,) * len(self.output.shape)
@@ -249,6 +281,8 @@ class NpyReader(Reader):
 
 class NpyWriter:
     """A .npy file in C order; not mapped, as a full disk would kill the process."""
+
+    ordered = False
 
     def __init__(self, path: Path, output: Output) -> None:
         self._shape, self._dtype = output.shape, output.dtype

@@ -75,6 +75,8 @@ class GdalReader(Reader):
 class GdalWriter:
     """A GeoTIFF in the layout of its source, with the source's place, tags and descriptions."""
 
+    ordered = False
+
     def __init__(self, path: Path, name: Path, output: Output) -> None:
         assert isinstance(output.source, GdalReader)
         self._path, self._output, self._reader = path, output, output.source

@@ -204,6 +204,8 @@ class TiffWriter:
     tifffile asks an iterator for tiles and strips, so it runs in a thread that waits for windows.
     """
 
+    ordered = True
+
     def __init__(self, path: Path, name: Path, output: Output) -> None:
         self._output = output
         self._threads = output.threads

@@ -37,6 +37,8 @@ class ZarrReader(Reader):
 class ZarrWriter:
     """A store of one array, with the chunks and attributes of its source."""
 
+    ordered = False
+
     def __init__(self, path: Path, name: Path, output: Output) -> None:
         source = output.source if isinstance(output.source, ZarrReader) else None
         arguments = _copied(source.array, output) if source else _new(output)
