@@ -590,6 +590,43 @@ def test_zarr_keeps_its_metadata(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"a.zarr", "b.zarr", "l.zarr"}
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(("dtype", "fill"), [("int16", -9999), ("f4", -9999.5), ("f4", np.nan)])
+def test_nodata_of_xarray_in_zarr(tmp_path, version, dtype, fill):
+    xr = pytest.importorskip("xarray")
+    pytest.importorskip("zarr")
+    known = picture("float64")
+    known[:20] = np.nan
+    array = xr.DataArray(known, dims=("y", "x"), name="h")
+    array.encoding = {"dtype": dtype, "_FillValue": fill}
+    options = {"zarr_format": version, "consolidated": False}
+    store = tmp_path / "a.zarr"
+    array.to_dataset().to_zarr(store, **options)
+    labels = store / "labels.zarr"  # an array of the group
+    run("quantize", store / "h", store / "h", "-k", 4, "--labels", labels)
+    codebook = ls.fit(known, 4)
+    result = xr.open_zarr(store, chunks=None, consolidated=False)
+    snapped = codebook.snap(known)
+    snapped = snapped.round() if dtype == "int16" else snapped.astype("float32")
+    assert np.array_equal(result["h"], snapped, equal_nan=True)
+    expected = np.where(np.isnan(known), np.nan, codebook.labels(known, nan=255))
+    assert np.array_equal(result["labels.zarr"], expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("nodata", ["-1", "nan"])
+def test_xarray_reads_nodata_of_the_user(tmp_path, nodata):
+    xr = pytest.importorskip("xarray")
+    zarr = pytest.importorskip("zarr")
+    image = picture()
+    image[:20] = float(nodata)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
+    group.create_array("a", data=image, dimension_names=["y", "x"])
+    run("quantize", tmp_path / "a.zarr/a", tmp_path / "a.zarr/a", "-k", 4, "--nodata", nodata)
+    result = xr.open_zarr(tmp_path / "a.zarr", chunks=None, consolidated=False)["a"]
+    assert np.isnan(result[:20]).all()
+    assert not np.isnan(result[20:]).any()
+
+
 def test_arrays_of_a_zarr_group(tmp_path):
     zarr = pytest.importorskip("zarr")
     group = zarr.create_group(tmp_path / "a.zarr")

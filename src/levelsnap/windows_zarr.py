@@ -15,9 +15,14 @@ from .windows import Image, Output, Reader, Window
 # Attributes that hold for the pixels, but not for labels.
 OF_PIXELS = ("units", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range")
 
+NAMES = "_ARRAY_DIMENSIONS"  # of dimensions, in format 2
+
 
 class ZarrReader(Reader):
-    """One array of a store; its ``_FillValue``, by the conventions of xarray, is nodata."""
+    """One array of a store; its ``_FillValue``, by the conventions of xarray, is nodata.
+
+    Format 2 has it as the fill value: where names of dimensions show that xarray wrote the array.
+    """
 
     def __init__(self, path: Path, threads: int) -> None:
         with zarr.config.set({"threading.max_workers": threads}):
@@ -28,7 +33,10 @@ class ZarrReader(Reader):
         self.array = found
         self.shape, self.dtype = found.shape, found.dtype
         self.block = tuple(found.shards or found.chunks)
-        self.take_nodata(_fill_value(found.attrs.get("_FillValue"), found.dtype))
+        fill = found.attrs.get("_FillValue")
+        if fill is None and _fill_is_nodata(found) and found.fill_value is not None:
+            fill = found.fill_value.item()
+        self.take_nodata(_fill_value(fill, found.dtype))
 
     def _read(self, window: Window) -> Image:
         return np.asarray(self.array[window])
@@ -60,6 +68,11 @@ class ZarrWriter:
         self._pool.shutdown()
 
 
+def _fill_is_nodata(array: Any) -> bool:
+    """Whether xarray takes the fill value for nodata."""
+    return array.metadata.zarr_format == 2 and NAMES in array.attrs
+
+
 def _fill_value(value: Any, dtype: np.dtype) -> float | None:
     if isinstance(value, str) and dtype.kind == "f":
         if value in ("NaN", "nan"):
@@ -67,6 +80,13 @@ def _fill_value(value: Any, dtype: np.dtype) -> float | None:
         # As xarray writes it into stores of format 3.
         return struct.unpack("<d", base64.standard_b64decode(value))[0]
     return value if isinstance(value, int | float) else None
+
+
+def _encoded(nodata: float, dtype: np.dtype) -> float | str:
+    """As `_fill_value` reads it, and xarray writes it into stores of format 3."""
+    if dtype.kind != "f":
+        return int(nodata)
+    return base64.standard_b64encode(struct.pack("<d", nodata)).decode()
 
 
 def _copied(array: Any, output: Output) -> dict[str, Any]:
@@ -80,6 +100,8 @@ def _copied(array: Any, output: Output) -> dict[str, Any]:
         kept["dimension_names"] = array.metadata.dimension_names
     if not output.labels:
         kept["fill_value"] = array.fill_value
+    if _fill_is_nodata(array) and (output.labels or output.nodata is not None):
+        kept["fill_value"] = output.nodata
     return kept
 
 
@@ -106,6 +128,11 @@ def _attributes(source: ZarrReader | None, output: Output) -> dict[str, Any]:
     if output.labels:
         kept = {name: kept[name] for name in kept if name not in OF_PIXELS}
         kept.pop("_FillValue", None)
-    if output.nodata is not None and "_FillValue" not in kept:
-        kept["_FillValue"] = output.nodata if math.isfinite(output.nodata) else "NaN"
+    if output.nodata is None or (source and _fill_is_nodata(source.array)):
+        return kept
+    known = _fill_value(kept.get("_FillValue"), output.dtype)
+    if known is not None:
+        known = float(output.dtype.type(known)) if output.dtype.kind == "f" else known
+    if known is None or not np.array_equal(known, output.nodata, equal_nan=True):
+        kept["_FillValue"] = _encoded(output.nodata, output.dtype)
     return kept
