@@ -543,9 +543,39 @@ def test_other_formats_that_gdal_reads(tmp_path):
     ) as file:
         file.write(image, 1)
     run("quantize", tmp_path / "a.img", tmp_path / "b.tif", "-k", 3)
+    assert "shape: 70 x 100" in run("info", tmp_path / "a.img")
     np.testing.assert_array_equal(read(tmp_path / "b.tif"), ls.fit(image, 3).snap(image))
     (tmp_path / "a.xyz").write_text("nothing")
     assert "a.xyz" in refusal("quantize", tmp_path / "a.xyz", tmp_path / "c.npy", "-k", 1)
+
+
+@pytest.mark.parametrize("nodata", [(7, 9), (7, None), (None, 9)])
+def test_bands_that_differ_in_nodata(tmp_path, nodata):
+    pytest.importorskip("rasterio", exc_type=ImportError)
+    image = picture("uint8", (2, 70, 100))
+    image[0, :9], image[1, 9:20] = 7, 9
+    layout = {"photometric": "minisblack", "planarconfig": "separate"}
+    tifffile.imwrite(tmp_path / "a.tif", image, **layout)
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{i}">'
+        + ("" if value is None else f"<NoDataValue>{value}</NoDataValue>")
+        + '<SimpleSource><SourceFilename relativeToVRT="1">a.tif</SourceFilename>'
+        f"<SourceBand>{i}</SourceBand></SimpleSource></VRTRasterBand>"
+        for i, value in enumerate(nodata, 1)
+    )
+    text = f'<VRTDataset rasterXSize="100" rasterYSize="70">{bands}</VRTDataset>'
+    (tmp_path / "a.vrt").write_text(text)
+    arguments = ("quantize", tmp_path / "a.vrt", tmp_path / "o.npy", "-k", 4)
+    run(*arguments, "--labels", tmp_path / "l.tif")
+    hidden = np.stack([band == value for band, value in zip(image, nodata, strict=True)])
+    codebook = ls.fit(image, 4, where=~hidden)
+    snapped = np.where(hidden, image, codebook.snap(image))
+    np.testing.assert_array_equal(read(tmp_path / "o.npy"), snapped)
+    labels = np.where(hidden, 255, codebook.labels(image))
+    np.testing.assert_array_equal(read(tmp_path / "l.tif"), labels)
+    said = refusal("quantize", tmp_path / "a.vrt", tmp_path / "o.tif", "-k", 4)
+    assert "--nodata" in said
+    run("quantize", tmp_path / "a.vrt", tmp_path / "o.tif", "-k", 4, "--nodata", 7)
 
 
 def test_gdal_that_is_missing(tmp_path, monkeypatch):

@@ -433,7 +433,7 @@ def plot(
 @run_options
 def info(path: Path, run: Run) -> None:
     """Describe an image, or the levels in a JSON file."""
-    facts = image_facts(path, run) if is_image(path) else codebook_facts(path)
+    facts = codebook_facts(path) if may_be_codebook(path) else image_facts(path, run)
     for name, value in facts.items():
         click.echo(f"{name}: {value}")
 
@@ -605,6 +605,16 @@ def write_windows(
         for (path, writer), result in zip(writers.items(), results, strict=True):
             with blaming(path):
                 writer.write(window, np.asarray(result))
+
+
+def may_be_codebook(path: Path) -> bool:
+    """Whether a file is to be read as JSON, rather than as an image: GDAL's may have any suffix."""
+    if is_image(path):
+        return False
+    if path.suffix.lower() == ".json" or not path.is_file():
+        return True
+    with path.open("rb") as file:
+        return file.read(1) == b"{"
 
 
 def check_codebook(path: Path | None) -> None:

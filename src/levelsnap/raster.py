@@ -315,6 +315,11 @@ def _create_tiff(beside: Path, path: Path, output: Output) -> Writer:
 
 def _check_tiff(path: str | os.PathLike[str], output: Output) -> None:
     if _by_gdal(output):
+        if output.source.mixed_nodata and not output.labels:  # type: ignore[union-attr]
+            raise ValueError(
+                f"cannot write {path}: IN's bands differ in their nodata, and a GeoTIFF has one; "
+                "give it by --nodata, or use .npy"
+            )
         return
     from .windows_tiff import check_tiff
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,7 +242,7 @@ class ArrayWriter:
     output: Output
     encode: Callable[[BinaryIO, Image], None]
     block: tuple[int, ...] = field(init=False)
-    ordered: ClassVar[bool] = False
+    ordered: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.block = (1,) * len(self.output.shape)

@@ -45,13 +45,12 @@ class GdalReader(Reader):
         bands = source.count if str(source.profile.get("interleave")) == "pixel" else 1
         self.block = (bands, *source.block_shapes[0])[-len(self.shape) :]
         flags = {flag for band in source.mask_flag_enums for flag in band}
-        # A mask of its own, or nodata values that differ from band to band.
-        self._by_mask = MaskFlags.per_dataset in flags or len(_values(source.nodatavals)) > 1
-        if self._by_mask and MaskFlags.nodata not in flags:
-            self.masked = True
-        else:
+        has_mask = MaskFlags.per_dataset in flags
+        self.mixed_nodata = not has_mask and len(_values(source.nodatavals)) > 1
+        self._by_mask = self.masked = has_mask or self.mixed_nodata
+        if not self._by_mask:
             self.take_nodata(source.nodatavals[0])
-        self.has_mask_band = self._by_mask and MaskFlags.per_dataset in flags
+        self.has_mask_band = has_mask
 
     def _read(self, window: Window) -> Image:
         *bands, rows, columns = window
@@ -65,7 +64,7 @@ class GdalReader(Reader):
     def take_nodata(self, nodata: float | None) -> None:
         super().take_nodata(nodata)
         if self.nodata is not None:
-            self._by_mask = False
+            self._by_mask = self.mixed_nodata = False
 
     def close(self) -> None:
         super().close()
