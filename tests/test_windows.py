@@ -255,6 +255,24 @@ def test_from_one_format_to_another(tmp_path, kind, out):
     np.testing.assert_array_equal(read(tmp_path / out), ls.snap(image, [50, 100]), strict=True)
 
 
+@pytest.mark.parametrize("kind", ["shaped", "imagej", "ome"])
+@pytest.mark.parametrize("layout", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])
+def test_stack_of_columns(tmp_path, kind, layout):
+    if kind == "imagej" and layout:
+        pytest.skip("ImageJ has neither")
+    image = picture("uint16", (3, 40, 1))
+    options = {} if kind == "shaped" else {kind: True, "metadata": {"axes": "ZYX"}}
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="minisblack", **layout, **options)
+    np.save(tmp_path / "b.npy", image)
+    snapped = ls.fit(image, 3).snap(image)
+    for name in ("a.tif", "b.npy"):
+        for out in ("o.tif", "o.ome.tif"):
+            chosen = ("--compression", "deflate") if "compression" in layout else ()
+            run("quantize", tmp_path / name, tmp_path / out, "-k", 3, *chosen)
+            found = tifffile.imread(tmp_path / out)
+            np.testing.assert_array_equal(found.squeeze(), snapped.squeeze())
+
+
 def test_chunks_deeper_than_a_page_to_tiff(tmp_path):
     zarr = pytest.importorskip("zarr")
     image = picture("uint16", (20, 47, 70))

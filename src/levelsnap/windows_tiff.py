@@ -54,13 +54,15 @@ class TiffReader(Reader):
             raise
 
     def _take_shape(self) -> None:
-        first = self.series[0]
-        stacked = len(self.series) > 1
-        self.shape = (len(self.series), *first.shape) if stacked else first.shape
-        self.dtype = first.dtype
-        page = self.page
-        self._plane: tuple[int, ...] = page.shape if len(page.shape) == 2 else ()
+        first, page = self.series[0], self.page
         self._mapped = page.is_memmappable and all(s.dataoffset is not None for s in self.series)
+        shape = first.shape
+        # tifffile writes pages without the last axes of one element.
+        while not self._mapped and shape[-1] == 1 and shape[-len(page.shape) :] != page.shape:
+            shape = shape[:-1]
+        self.shape = (len(self.series), *shape) if len(self.series) > 1 else shape
+        self.dtype = first.dtype
+        self._plane: tuple[int, ...] = page.shape if len(page.shape) == 2 else ()
         self._lead = self.shape[: len(self.shape) - len(page.shape)]
         self._pages = [page for series in self.series for page in series.pages]
         if self._mapped and not page.is_tiled:
@@ -241,7 +243,8 @@ class TiffWriter:
         size = math.prod(output.shape) * output.dtype.itemsize
         big = size > CLASSIC_MOST or (source is not None and source.file.is_bigtiff)
         kind, kept = _metadata(source, name, output)
-        if kind == "imagej" and (big or self._tag != 1 or self._tile):
+        narrow = len(output.shape) > 2 and output.shape[-1] == 1
+        if kind == "imagej" and (big or self._tag != 1 or self._tile or narrow):
             kind, kept = "shaped", {}
         writer = tifffile.TiffWriter(
             self._file, bigtiff=big, ome=kind == "ome", imagej=kind == "imagej"
@@ -253,7 +256,8 @@ class TiffWriter:
             "photometric": "minisblack",
             "compression": self._tag if self._tag != 1 else None,
             "predictor": self._predictor if self._predictor != 1 else None,
-            "metadata": kept,
+            # With metadata of its own tifffile would drop the last axis.
+            "metadata": None if kind == "shaped" and narrow else kept,
             "extratags": _extra_tags(source, output),
         }
         if self._tile:
