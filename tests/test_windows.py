@@ -273,6 +273,16 @@ def test_stack_of_columns(tmp_path, kind, layout):
             np.testing.assert_array_equal(found.squeeze(), snapped.squeeze())
 
 
+@pytest.mark.parametrize("compression", ["none", "deflate"])
+def test_stacks_of_columns_keep_their_shape(tmp_path, compression):
+    image = picture("uint16", (2, 3, 20, 1))
+    np.save(tmp_path / "a.npy", image)
+    arguments = ("quantize", tmp_path / "a.npy", tmp_path / "o.tif", "-k", 3)
+    run(*arguments, "--compression", compression)
+    np.testing.assert_array_equal(read(tmp_path / "o.tif"), ls.fit(image, 3).snap(image))
+    assert tifffile.imread(tmp_path / "o.tif").shape == image.shape
+
+
 def test_chunks_deeper_than_a_page_to_tiff(tmp_path):
     zarr = pytest.importorskip("zarr")
     image = picture("uint16", (20, 47, 70))
@@ -724,6 +734,13 @@ def test_full_disk(tmp_path, file_size_limit, kind, size):
     with file_size_limit(size):
         refusal("apply", tmp_path / "levels.json", tmp_path / name, tmp_path / f"out{name[1:]}")
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_tiff_without_an_image(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"II*\0\0\0\0\0")
+    assert "it holds no image" in refusal(
+        "quantize", tmp_path / "a.tif", tmp_path / "b.tif", "-k", 1
+    )
 
 
 @pytest.mark.parametrize("kind", ["npy", "strips", "deflated tiles", "geotiff lzw", "zarr"])

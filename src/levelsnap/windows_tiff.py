@@ -1,6 +1,7 @@
 """TIFF, BigTIFF, OME-TIFF and ImageJ's TIFF by windows, through tifffile."""
 
 import itertools
+import json
 import logging
 import math
 import queue
@@ -152,7 +153,7 @@ class TiffReader(Reader):
 
 def _is_geographic(file: Any) -> bool:
     """Whether it says where it lies, or what GDAL alone understands."""
-    tags = file.pages[0].tags
+    tags = file.pages[0].tags if len(file.pages) else ()
     return any(code in tags for code in (*PLACE_TAGS, GDAL_METADATA, GDAL_NODATA))
 
 
@@ -256,10 +257,13 @@ class TiffWriter:
             "photometric": "minisblack",
             "compression": self._tag if self._tag != 1 else None,
             "predictor": self._predictor if self._predictor != 1 else None,
-            # With metadata of its own tifffile would drop the last axis.
-            "metadata": None if kind == "shaped" and narrow else kept,
+            "metadata": kept,
             "extratags": _extra_tags(source, output),
         }
+        if kind == "shaped" and narrow:
+            # With metadata of its own tifffile would drop the last axis.
+            shape = json.dumps({"shape": output.shape})
+            arguments |= {"metadata": None, "description": shape}
         if self._tile:
             arguments["tile"] = self._tile
         else:
