@@ -29,6 +29,7 @@ def _closes_figures():
 
 
 @needs_docs
+@pytest.mark.filterwarnings("ignore:Numba not installed")
 @pytest.mark.parametrize("code", SECTIONS)
 def test_pages(code, tmp_path, monkeypatch):
     require_imports(code)

@@ -62,8 +62,8 @@ def _beside(target: Path) -> Path:
 
 
 def _replace(beside: Path, target: Path) -> None:
-    if not target.is_dir():
-        beside.replace(target)
+    if not (target.is_dir() and beside.is_dir()):
+        beside.replace(target)  # of a folder by a file, which fails
         return
     old = _beside(target)  # a folder that is not empty cannot be replaced at once
     target.rename(old)
