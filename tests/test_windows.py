@@ -532,6 +532,23 @@ def test_nodata_of_the_user(tmp_path):
     assert "NaN: 0" in said
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".tif", ".zarr"])
+@pytest.mark.parametrize(("dtype", "nodata"), [("int64", 2**63 - 1), ("uint64", 2**64 - 1)])
+def test_nodata_of_64_bits(tmp_path, suffix, dtype, nodata):
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    image = np.full((2, 40), nodata, dtype)
+    image[1, :20] = 3
+    image[1, 20:] = 9
+    np.save(tmp_path / "a.npy", image)
+    out = tmp_path / f"b{suffix}"
+    run("quantize", tmp_path / "a.npy", out, "-k", 2, "--nodata", nodata)
+    np.testing.assert_array_equal(read(out), image)
+    assert f"nodata: {nodata} (40 pixels)" in run("info", tmp_path / "a.npy", "--nodata", nodata)
+    if suffix == ".zarr":  # .npy cannot say so, and rasterio reads a TIFF's as a float
+        assert f"nodata: {nodata} (40 pixels)" in run("info", out)
+
+
 def test_a_level_that_is_nodata(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[8, 9, 10, 11, 12]], np.int8))
     said = run("quantize", tmp_path / "a.npy", tmp_path / "b.npy", "-k", 1, "--nodata", 10)

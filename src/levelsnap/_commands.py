@@ -38,6 +38,7 @@ from .windows import (
     Reader,
     Window,
     Writer,
+    as_number,
     cut,
     default_memory,
     elements_for,
@@ -100,6 +101,20 @@ class Size(click.ParamType):
         if size < 1:
             self.fail(f"{value!r} is no size; accepted is a number with a unit: 200MB, 1.5GiB")
         return size
+
+
+class Number(click.ParamType):
+    """As `as_number`."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return as_number(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number")
 
 
 FILE = click.Path(path_type=Path, readable=False)
@@ -175,7 +190,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @options(
         click.option(
             *("--nodata", "nodata"),
-            type=float,
+            type=Number(),
             metavar="VALUE",
             help="Pixels that stand for nothing, instead of those that IN names.",
         ),
@@ -484,7 +499,9 @@ def image_facts(path: Path, run: Run) -> dict[str, Any]:
             hidden += np.ma.count_masked(image)
         merged = values.merged()
         pixels = math.prod(reader.shape)
-        nodata = {} if reader.nodata is None else {"nodata": f"{reader.nodata:g} ({hidden} pixels)"}
+        nodata = {}
+        if reader.nodata is not None:
+            nodata["nodata"] = f"{_plain(reader.nodata)} ({hidden} pixels)"
         known = len(merged) > 0
         return {
             "shape": " x ".join(map(str, reader.shape)),
@@ -643,9 +660,13 @@ def refuse_nan(image: Image, path: Path) -> None:
         )
 
 
+def _plain(nodata: float) -> str:
+    return str(nodata) if isinstance(nodata, int) else f"{nodata:g}"
+
+
 def warn_of_nodata(codebook: Codebook, reader: Reader, path: Path) -> None:
     if reader.nodata is not None and reader.nodata in cast(codebook.centers, reader.dtype):
-        _show_warning(f"a level is {reader.nodata:g}, which stands for nodata in {path}")
+        _show_warning(f"a level is {_plain(reader.nodata)}, which stands for nodata in {path}")
 
 
 def fit_with_progress(values: Histogram | Image, run: Run, **choices: Any) -> Codebook:

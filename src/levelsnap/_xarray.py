@@ -10,17 +10,10 @@ from numpy.typing import NDArray
 
 from .codebook import Codebook
 from .containers import is_lazy as is_lazy_array
+from .interchange import OF_PACKING, OF_VALUES
 
-# What attributes (by CF, or by GDAL) and an encoding say of values, and not of their labels.
-_OF_PACKING = {
-    "_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor", "valid_max",
-    "valid_min", "valid_range",
-}  # fmt: skip
-_OF_VALUES = _OF_PACKING | {
-    "actual_range", "calendar", "cell_methods", "flag_masks", "flag_meanings", "flag_values",
-    "standard_name", "units", "units_metadata",
-}  # fmt: skip
-_OF_ENCODED = _OF_PACKING | {
+# What an encoding says of values, and not of their labels.
+_OF_ENCODED = OF_PACKING | {
     "calendar", "dtype", "filters", "least_significant_digit", "quantize_mode", "rasterio_dtype",
     "serializer", "significant_digits", "units",
 }  # fmt: skip
@@ -63,7 +56,7 @@ def decode(labels: Any, codebook: Codebook, dtype: Any) -> Any:
             return codebook.decode(array, dtype)
 
         (found,) = _apply(function, labels, True, (None,), None)
-        return (_dress(labels, found, _without(labels.attrs, _OF_VALUES), _encoding(labels)),)
+        return (_dress(labels, found, _without(labels.attrs, OF_VALUES), _encoding(labels)),)
 
     return _each(one, labels, True, (None,))[0]
 
@@ -176,7 +169,7 @@ def _dress(
 
 
 def _dress_labels(image: xr.DataArray, data: Any, codebook: Codebook, nan: Any) -> xr.DataArray:
-    attrs = _without(image.attrs, _OF_VALUES) | codebook.to_cf_attrs(data.dtype)
+    attrs = _without(image.attrs, OF_VALUES) | codebook.to_cf_attrs(data.dtype)
     encoding = _encoding(image)
     if not isinstance(nan, str) and not 0 <= nan < codebook.k:
         encoding["_FillValue"] = data.dtype.type(nan)

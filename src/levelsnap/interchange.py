@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 _FLOAT64 = np.dtype(np.float64)
 
+# What attributes (by CF, or by GDAL) say of values, and not of their labels.
+OF_PACKING = {
+    "_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor", "valid_max",
+    "valid_min", "valid_range",
+}  # fmt: skip
+OF_VALUES = OF_PACKING | {
+    "actual_range", "calendar", "cell_methods", "flag_masks", "flag_meanings", "flag_values",
+    "standard_name", "units", "units_metadata",
+}  # fmt: skip
+
 
 def evenly_spaced(lo: float, hi: float, k: SupportsIndex) -> list[Fraction]:
     k = operator.index(k)

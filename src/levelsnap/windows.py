@@ -93,6 +93,8 @@ class Reader:
                 nodata = float(self.dtype.type(nodata))
         elif not _holds(self.dtype, nodata):
             return
+        else:
+            nodata = int(nodata)
         self.nodata, self.masked = nodata, True
 
     def close(self) -> None:
@@ -196,6 +198,15 @@ def _follow(steps: list[int], shape: tuple[int, ...], block: tuple[int, ...]) ->
 def elements_for(memory: int, dtype: np.dtype) -> int:
     """How many elements a window may have so that all that is held keeps within `memory` bytes."""
     return max(min(memory // HELD, LARGEST) // dtype.itemsize, 1)
+
+
+def as_number(text: str) -> float:
+    """A number; an integer of up to 64 bits stays one, as floats do not hold all of these."""
+    try:
+        number = int(text)
+    except ValueError:
+        return float(text)
+    return number if abs(number) < 2**64 else float(text)
 
 
 def _holds(dtype: np.dtype, value: float) -> bool:

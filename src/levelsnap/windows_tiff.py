@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from .windows import GREY_FIRST, Image, Output, Reader, WholeFile, Window, as_bytes
+from .windows import GREY_FIRST, Image, Output, Reader, WholeFile, Window, as_bytes, as_number
 
 REDUCED_OR_MASK = 0b101  # bits of NewSubfileType
 STRIP = 1 << 18  # bytes, of compressed strips that no source has
@@ -75,7 +75,7 @@ class TiffReader(Reader):
         self.block = (1,) * len(self._lead) + tuple(plane if len(page.shape) == 2 else page.shape)
         with suppress(ValueError, TypeError):
             tag = page.tags.get(GDAL_NODATA)
-            self.take_nodata(float(tag.value) if tag else None)
+            self.take_nodata(as_number(tag.value) if tag else None)
 
     def _try_decoder(self) -> None:
         if self._mapped:
@@ -453,5 +453,7 @@ def _extra_tags(source: TiffReader | None, output: Output) -> list[tuple[Any, ..
         found = [source.page.tags[code] for code in codes if code in source.page.tags]
         tags = [(tag.code, tag.dtype, tag.count, tag.value, True) for tag in found]
     if output.nodata is not None:
-        tags.append((GDAL_NODATA, "s", 0, f"{output.nodata:.17g}", True))
+        whole = isinstance(output.nodata, int)
+        text = str(output.nodata) if whole else f"{output.nodata:.17g}"
+        tags.append((GDAL_NODATA, "s", 0, text, True))
     return tags

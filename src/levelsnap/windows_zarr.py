@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import zarr
 
+from .interchange import OF_VALUES
 from .windows import Image, Output, Reader, Window
-
-# Attributes that hold for the pixels, but not for labels.
-OF_PIXELS = ("units", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range")
 
 NAMES = "_ARRAY_DIMENSIONS"  # of dimensions, in format 2
 
@@ -126,8 +124,7 @@ def _compressors(output: Output, kept: Any, version: int) -> Any:
 def _attributes(source: ZarrReader | None, output: Output) -> dict[str, Any]:
     kept = dict(source.array.attrs) if source else {}
     if output.labels:
-        kept = {name: kept[name] for name in kept if name not in OF_PIXELS}
-        kept.pop("_FillValue", None)
+        kept = {name: kept[name] for name in kept if name not in OF_VALUES}
     if output.nodata is None or (source and _fill_is_nodata(source.array)):
         return kept
     known = _fill_value(kept.get("_FillValue"), output.dtype)
