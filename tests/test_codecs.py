@@ -98,6 +98,8 @@ def test_labels_of_fill_value_and_nan():
 
 
 def test_refused():
+    with pytest.raises(ValueError, match="a number that int16 holds, given 1000000000"):
+        Levels([0, 1], "i2", 10**9)
     with pytest.raises(ValueError, match='nan must be "raise" or "keep", given 3'):
         Levels(LEVELS, "f4", nan=3)
     with pytest.raises(TypeError, match="complex64"):

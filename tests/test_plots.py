@@ -313,6 +313,7 @@ def test_axes_are_made_by_pyplot(image):
         ([-1e308, 1e308], {}, ValueError, "cannot be drawn"),
         ([-1e308, 1e308], {"kind": "image"}, ValueError, "cannot be drawn"),
         ([], {"kind": "elbow"}, ValueError, "nothing to fit"),
+        ([1], {"kind": "image", "log": True}, TypeError, "'image' has no option 'log'; accepted"),
         (ls.Histogram([1], [1]), {"kind": "image"}, TypeError, "no pixels"),
         (ls.Histogram([1], [1]), {"where": [True]}, ValueError, "where applies to an image"),
     ],

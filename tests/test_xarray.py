@@ -293,3 +293,9 @@ def test_accessor():
     xr.testing.assert_identical(dataset.levelsnap.snap([1, 2]), ls.snap(dataset, [1, 2]))
     for found in dataset.levelsnap.labels_and_snap(codebook, nan=7):
         assert isinstance(found, xr.Dataset)
+
+
+def test_dataset_of_nothing():
+    for function in (ls.histogram, ls.distinct, lambda image: ls.fit(image, 2)):
+        with pytest.raises(ValueError, match="the Dataset has no variables"):
+            function(xr.Dataset())

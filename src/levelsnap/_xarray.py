@@ -64,7 +64,10 @@ def decode(labels: Any, codebook: Codebook, dtype: Any) -> Any:
 def reduce(
     function: Callable[..., Any], merge: Callable[[list[Any]], Any], image: Any, where: Any
 ) -> Any:
-    return merge([function(*part) for part in parts(image, where)])
+    found = [function(*part) for part in parts(image, where)]
+    if not found:
+        raise ValueError("the Dataset has no variables")
+    return merge(found)
 
 
 def is_lazy(image: Any) -> bool:

@@ -52,7 +52,12 @@ class StoredLabels:
         self.nan_label: int | None = None
         self.fill_label: int | None = None  # if it is neither NaN nor snapped to itself
         if fill_value is not None:
-            self.fill = self.dtype.type(fill_value)
+            try:
+                self.fill = self.dtype.type(fill_value)
+            except (OverflowError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"fill_value must be a number that {self.dtype} holds, given {fill_value!r}"
+                ) from error
             if np.isnan(self.fill):
                 self.nan_label = self.fill_code = codebook.k
             else:

@@ -4,6 +4,7 @@
 ``levelsnap plot``.
 """
 
+import inspect
 import io
 import math
 from collections.abc import Callable
@@ -217,6 +218,12 @@ KINDS: dict[str, Callable[..., Any]] = {
 def plot(codebook: Codebook, data: Any, ax: Any, kind: str, options: dict[str, Any]) -> Any:
     """See `Codebook.plot`."""
     check_choice("kind", kind, tuple(KINDS))
+    _, _, _, *accepted = inspect.signature(KINDS[kind]).parameters
+    for name in options:
+        if name not in accepted:
+            raise TypeError(
+                f"kind={kind!r} has no option {name!r}; accepted are {', '.join(accepted)}"
+            )
     return KINDS[kind](codebook, data, ax, **options)
 
 
