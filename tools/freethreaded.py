@@ -27,7 +27,7 @@ NUMPY = {"3.13": "numpy<2.5"}
 NEEDED = ["pytest", "hypothesis"]
 WELCOME = ["click", "cython", "setuptools", "threadpoolctl", "tifffile", "mypy"]
 WELCOME += ["scikit-image", "mapclassify", "opencv-python", "matplotlib", "rasterio", "zarr"]
-WELCOME += ["xarray", "dask", "distributed", "numcodecs"]
+WELCOME += ["xarray>=2024.1", "dask[array]>=2024.1", "distributed", "numcodecs"]
 
 
 class CannotBeHad(Exception):
