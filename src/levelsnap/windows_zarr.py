@@ -48,13 +48,18 @@ class ZarrWriter:
     def __init__(self, path: Path, name: Path, output: Output) -> None:
         source = output.source if isinstance(output.source, ZarrReader) else None
         arguments = _copied(source.array, output) if source else _new(output)
-        self.array = zarr.create_array(
-            path, shape=output.shape, dtype=output.dtype, **arguments,
-            attributes=_attributes(source, output),
-        )  # fmt: skip
-        self.block = tuple(self.array.shards or self.array.chunks)
         # After Ctrl-C zarr goes on writing; `close` waits for that, in a thread that it spares.
         self._pool = ThreadPoolExecutor(1)
+        created = self._pool.submit(
+            zarr.create_array, path, shape=output.shape, dtype=output.dtype, **arguments,
+            attributes=_attributes(source, output),
+        )  # fmt: skip
+        try:
+            self.array = created.result()
+        except BaseException:
+            self.close()
+            raise
+        self.block = tuple(self.array.shards or self.array.chunks)
 
     def write(self, window: Window, image: Image) -> None:
         self._pool.submit(self.array.__setitem__, window, np.asarray(image)).result()
