@@ -315,6 +315,7 @@ def run_module(*arguments):
     )
 
 
+@needs_cv2
 def test_module_runs_as_a_program(tmp_path):
     run = run_module("quantize", EXAMPLES / "jacksboro_dem.png", tmp_path / "out.tif", "-k", "3")
     assert (run.returncode, run.stderr) == (0, "")
@@ -597,6 +598,7 @@ def test_missing_click(fails, monkeypatch):
     assert "pip install 'levelsnap[cli]'" in fails("--help")
 
 
+@needs_cv2
 def test_traceback_never_shows_in_a_process(tmp_path):
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes((EXAMPLES / "grace_hopper.png").read_bytes()[:9_000])
