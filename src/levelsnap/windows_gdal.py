@@ -42,20 +42,17 @@ class GdalReader(Reader):
             raise ValueError(f"its bands are of several dtypes: {', '.join(source.dtypes)}")
         self.dtype = np.dtype(source.dtypes[0])
         self.shape = source.shape if source.count == 1 else (source.count, *source.shape)
-        bands = source.count if str(source.profile.get("interleave")) == "pixel" else 1
+        bands = source.count if _pixelwise(source) else 1
         self.block = (bands, *source.block_shapes[0])[-len(self.shape) :]
         flags = {flag for band in source.mask_flag_enums for flag in band}
-        has_mask = MaskFlags.per_dataset in flags
-        self.mixed_nodata = not has_mask and len(_values(source.nodatavals)) > 1
-        self._by_mask = self.masked = has_mask or self.mixed_nodata
+        self.has_mask_band = MaskFlags.per_dataset in flags
+        self.mixed_nodata = not self.has_mask_band and len(_values(source.nodatavals)) > 1
+        self._by_mask = self.masked = self.has_mask_band or self.mixed_nodata
         if not self._by_mask:
             self.take_nodata(source.nodatavals[0])
-        self.has_mask_band = has_mask
 
     def _read(self, window: Window) -> Image:
-        *bands, rows, columns = window
-        where = rasterio.windows.Window.from_slices(rows, columns)
-        indexes = list(range(bands[0].start + 1, bands[0].stop + 1)) if bands else 1
+        indexes, where = _place(window)
         image = self.source.read(indexes, window=where)
         if self._by_mask:
             return np.ma.MaskedArray(image, self.source.read_masks(indexes, window=where) == 0)
@@ -89,11 +86,9 @@ class GdalWriter:
             self._stack = stack.pop_all()
 
     def write(self, window: Window, image: Image) -> None:
-        *bands, rows, columns = window
-        where = rasterio.windows.Window.from_slices(rows, columns)
-        indexes = list(range(bands[0].start + 1, bands[0].stop + 1)) if bands else 1
+        indexes, where = _place(window)
         self._file.write(np.asarray(image), indexes, window=where)
-        first = not bands or bands[0].start == 0
+        first = indexes == 1 or 1 in indexes
         if self._reader.has_mask_band and not self._output.labels and first:
             mask = self._reader.source.read_masks(1, window=where)
             self._file.write_mask(mask, window=where)
@@ -121,6 +116,13 @@ def _environment(threads: int, **options: Any) -> Any:
         GDAL_CACHEMAX=CACHE, GDAL_NUM_THREADS=str(threads), GDAL_DISABLE_READDIR_ON_OPEN="FALSE",
         **options,
     )  # fmt: skip
+
+
+def _place(window: Window) -> tuple[Any, Any]:
+    """rasterio's number or numbers of bands, and its window."""
+    *bands, rows, columns = window
+    indexes = list(range(bands[0].start + 1, bands[0].stop + 1)) if bands else 1
+    return indexes, rasterio.windows.Window.from_slices(rows, columns)
 
 
 def _values(nodata: tuple[float | None, ...]) -> set[str]:
