@@ -18,10 +18,10 @@ class SweepEnd(IntEnum):
 class Points:
     def __init__(
         self,
-        deviation: np.ndarray[Any, Any],
+        first: np.ndarray[Any, Any],
+        last: np.ndarray[Any, Any],
         sums: np.ndarray[Any, Any],
         bounds: tuple[float, ...],
-        lone: bool,
     ) -> None: ...
     def __len__(self) -> int: ...
 
@@ -34,8 +34,13 @@ def walk_sums(
     weights: np.ndarray[Any, Any] | None,
     state: np.ndarray[Any, Any],
     upward: bool,
+    isa: int,
+    positions: np.ndarray[Any, Any] | None,
     sums: np.ndarray[Any, Any],
 ) -> None: ...
+def lowest_bit(
+    values: np.ndarray[Any, Any], rest: np.ndarray[Any, Any] | None, start: int, floor: int
+) -> int: ...
 def run_passes(
     points: Points,
     price: float,

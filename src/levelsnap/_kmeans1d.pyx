@@ -12,7 +12,7 @@ of terms of one sign and the relative error of S1, S2 and W is at most e = 4 (n 
 extreme value spoils no sum but those that contain it.
 
 A group's cost is c = (S2[j] - S2[i]) - m (S1[j] - S1[i]) with m = (S1[j] - S1[i]) / (W[j] - W[i]),
-its mean. No |d| in the group, hence not |m| either, exceeds D = max(|d[i]|, |d[j-1]|). Let
+its mean. No |d| in the group, hence not |m| either, exceeds D = max(|first[i]|, |last[j-1]|). Let
 A = |S1[i]| + |S1[j]| and V = |W[i]| + |W[j]|. As |S2[i]| + |S2[j]| <= A D,
 
     the sums S2 contribute at most          e A D,
@@ -49,16 +49,21 @@ cdef extern from "kmeans1d.h" nogil:
         double lo
         double error
 
+    ctypedef struct ls_sums:
+        ls_pair s1
+        ls_pair s2
+        ls_pair w
+
     ctypedef struct ls_points:
         Py_ssize_t n
-        const double *deviation
+        const double *first
+        const double *last
         const double *s1_hi
         const double *s1_lo
         const double *s2_hi
         const double *s2_lo
         const double *w_hi
         const double *w_lo
-        bint lone
         double kappa
         double tiny
         double weight_kappa
@@ -126,9 +131,13 @@ cdef extern from "kmeans1d.h" nogil:
         LS_LEAF
 
     ls_pair ls_two_sum(double a, double b)
-    ls_pair ls_two_product(double a, double b)
-    ls_pair ls_add(ls_pair a, ls_pair b)
-    int ls_lowest_bit(double x)
+    void ls_sums_add_all(
+        ls_sums *sums, const double *deviation, const double *rest, const double *weights,
+        Py_ssize_t n, double sign, int isa
+    )
+    int ls_lowest_bit(
+        const double *deviation, const double *rest, Py_ssize_t n, int start, int floor
+    )
     ls_estimate ls_group_cost(const ls_points *points, Py_ssize_t i, Py_ssize_t j)
     bint ls_group_mean(
         const ls_points *points, Py_ssize_t i, Py_ssize_t j, int exponent, ls_pair median,
@@ -169,36 +178,35 @@ cdef class Points:
 
     Parameters
     ----------
-    deviation : (n,) array
-        Of each point from the median.
+    first, last : (n,) arrays
+        How far the first and the last value of each point, one or several that stay together, are
+        from the median. They are equal for single values only.
     sums : (6, n + 1) array
         S1, S2 and W of the points before each position, in rows hi and lo; see above.
     bounds : tuple of float
         kappa, tiny, weight_kappa, weight_tiny, weight_floor, unit, weight_unit.
-    lone : bool
-        Whether each point is a single value, not the first of several that stay together.
     """
     cdef ls_points points
     cdef object arrays  # whose memory `points` has
 
     def __init__(
         self,
-        const double[::1] deviation not None,
+        const double[::1] first not None,
+        const double[::1] last not None,
         const double[:, ::1] sums not None,
         tuple bounds not None,
-        bint lone,
     ):
         cdef ls_points *p = &self.points
-        self.arrays = deviation, sums
-        p.n = deviation.shape[0]
-        p.deviation = &deviation[0]
+        self.arrays = first, last, sums
+        p.n = first.shape[0]
+        p.first = &first[0]
+        p.last = &last[0]
         p.s1_hi = &sums[0, 0]
         p.s1_lo = &sums[1, 0]
         p.s2_hi = &sums[2, 0]
         p.s2_lo = &sums[3, 0]
         p.w_hi = &sums[4, 0]
         p.w_lo = &sums[5, 0]
-        p.lone = lone
         p.kappa, p.tiny, p.weight_kappa, p.weight_tiny, p.weight_floor = bounds[:5]
         p.unit, p.weight_unit = bounds[5:]
 
@@ -223,6 +231,8 @@ def walk_sums(
     const double[::1] weights,                              # IN, None: each value weighs 1
     double[::1] state not None,                             # IN, OUT
     bint upward,
+    int isa,
+    const int64_t[::1] positions,                           # IN, None: all
     double[:, :] sums not None,                             # OUT
 ):
     """Go on with prefix sums, away from the median.
@@ -232,51 +242,61 @@ def walk_sums(
     deviation, rest : (m,) arrays
         value - median is exactly deviation + rest, and |rest| <= u |deviation|.
     weights : (m,) array or None
-    state : (8,) array
-        The sums S1, S2 and W so far, each as hi and lo, which are 0 at the median; exponents of
-        powers of two that all deviations, and all weights, so far are multiples of.
+    state : (6,) array
+        The sums S1, S2 and W so far, each as hi and lo, which are 0 at the median.
     upward : bool
         From the first value up; else from the last one down.
-    sums : (6, m + 1) array
-        The sums before and after each value. Those to go on from are not written: at the median
-        another thread reads them.
+    isa : Isa
+    positions : (p,) int64 array, ascending, or None
+        Which sums to keep, of those from 0 before the first value to m after the last, but not the
+        ones to go on from; None: all but these, which another thread may read.
+    sums : (6, p) array
+        Those.
     """
-    cdef Py_ssize_t m = deviation.shape[0], i, column, count
-    cdef int step = 1 if upward else -1
-    cdef ls_pair s1 = as_pair(state[0], state[1])
-    cdef ls_pair s2 = as_pair(state[2], state[3])
-    cdef ls_pair w = as_pair(state[4], state[5])
-    cdef ls_pair first, square, second
-    cdef double weight = 1
-    cdef int lowest = <int>state[6], lowest_weight = <int>state[7]
+    cdef Py_ssize_t m = deviation.shape[0], p = m if positions is None else positions.shape[0]
+    cdef Py_ssize_t here = 0 if upward else m, there, first, column, count
+    cdef ls_sums *now = <ls_sums *>&state[0]
+    cdef const double *weigh = NULL
+    if weights is not None:
+        weigh = &weights[0]
     with nogil:
-        for count in range(m):
-            i = count if upward else m - 1 - count
-            column = i + 1 if upward else i
-            if weights is not None:
-                weight = weights[i]
-                # A weight that is 0 was lost when weights were scaled down.
-                lowest_weight = min(lowest_weight, ls_lowest_bit(weight) if weight > 0 else -2000)
-            lowest = min(lowest, ls_lowest_bit(rest[i] if rest[i] != 0 else deviation[i]))
-            first = ls_two_product(deviation[i], weight)
-            first.lo += rest[i] * weight
-            square = ls_two_product(deviation[i], deviation[i])
-            square.lo += 2 * deviation[i] * rest[i]
-            second = ls_two_product(square.hi, weight)
-            second.lo += square.lo * weight
-            s1 = ls_add(s1, as_pair(step * first.hi, step * first.lo))
-            s2 = ls_add(s2, as_pair(step * second.hi, step * second.lo))
-            w = ls_add(w, as_pair(step * weight, 0))
-            sums[0, column] = s1.hi
-            sums[1, column] = s1.lo
-            sums[2, column] = s2.hi
-            sums[3, column] = s2.lo
-            sums[4, column] = w.hi
-            sums[5, column] = w.lo
-        state[0], state[1] = s1.hi, s1.lo
-        state[2], state[3] = s2.hi, s2.lo
-        state[4], state[5] = w.hi, w.lo
-        state[6], state[7] = lowest, lowest_weight
+        for count in range(p + 1):
+            column = count if upward else p - 1 - count
+            if count == p:
+                there = m if upward else 0
+            elif positions is None:
+                there = column + 1 if upward else column
+            else:
+                there = positions[column]
+            first = min(here, there)
+            if here != there:
+                ls_sums_add_all(
+                    now, &deviation[first], &rest[first], weigh + first if weigh else weigh,
+                    max(there - here, here - there), 1 if upward else -1, isa,
+                )
+            here = there
+            if count < p:
+                sums[0, column] = now.s1.hi
+                sums[1, column] = now.s1.lo
+                sums[2, column] = now.s2.hi
+                sums[3, column] = now.s2.lo
+                sums[4, column] = now.w.hi
+                sums[5, column] = now.w.lo
+
+
+def lowest_bit(
+    const double[::1] values not None, const double[::1] rest, int start, int floor
+):
+    """The exponent of the largest power of two that all values + rest are multiples of.
+
+    At most `start`. Once it is below `floor`, it is not looked for any more. A rest of None is 0.
+    """
+    cdef const double *low = NULL
+    if rest is not None:
+        low = &rest[0]
+    with nogil:
+        start = ls_lowest_bit(&values[0], low, values.shape[0], start, floor)
+    return start
 
 
 def run_passes(

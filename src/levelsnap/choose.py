@@ -8,10 +8,11 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .cells import cell_edges
 from .fit import check_choice, check_integer, check_progress, values_to_fit
 from .histogram import Histogram, check_weights
-from .kmeans1d import Grid, cell_edges, optimal_cuts
-from .points import Edges, Problem
+from .kmeans1d import Grid, optimal_cuts
+from .points import Problem
 from .prices import Progress
 from .threads import check_threads, solver_team
 
@@ -151,10 +152,10 @@ def choose_k(
     inertia, bic = np.empty(len(ks)), np.empty(len(ks))
     with solver_team(threads, len(values)) as n_threads:
         problem = Problem(values, counts, n_threads, cells)
-        for i, edges in enumerate(_groups(problem, ks, n_threads)):
-            costs = _costs(problem, edges)
+        for i, groups in enumerate(_groups(problem, ks, n_threads)):
+            costs = _costs(groups)
             inertia[i] = costs.sum()
-            bic[i] = _bic(problem, edges, costs)
+            bic[i] = _bic(groups, costs)
             if progress is not None:
                 progress(i + 1, len(ks))
     with np.errstate(invalid="ignore"):  # beyond the range of floats
@@ -163,41 +164,41 @@ def choose_k(
     return KChoice(int(ks[chosen]), criterion, ks, inertia, gvf, bic)
 
 
-def _groups(problem: Problem, ks: NDArray[np.int64], threads: int) -> Iterator[Edges]:
-    """The edges of the best groups for each of some numbers of groups."""
+def _groups(problem: Problem, ks: NDArray[np.int64], threads: int) -> Iterator[Problem]:
+    """The best groups as points of a problem, for each of some numbers of groups."""
     grid = None if problem.edges is None else Grid(problem, threads)
     for k in ks.tolist():
         cuts = grid.cuts(k)[0] if grid else optimal_cuts(problem, k, threads=threads)
-        yield np.concatenate([[0], cuts, [len(problem.deviation)]])
+        yield problem.at(np.concatenate([[0], cuts, [len(problem.values)]]))
 
 
 @np.errstate(over="ignore")
-def _costs(problem: Problem, edges: Edges) -> NDArray[np.float64]:
+def _costs(groups: Problem) -> NDArray[np.float64]:
     """The cost of each group, in squared units of the values; inf beyond the range of floats."""
-    costs, errors = problem.costs(edges)
+    costs, errors = groups.costs(np.arange(len(groups.points) + 1))
     doubtful = np.flatnonzero(~(errors <= 1e-9 * costs))
-    costs = np.ldexp(costs, -problem.cost_exponent)
+    costs = np.ldexp(costs, -groups.cost_exponent)
     for g in doubtful.tolist():
         # Far from the median, or light beside it: by sums about a median of its own.
-        first, last = problem.positions(edges[g : g + 2]).tolist()
-        weights = None if problem.weights is None else problem.weights[first:last]
-        group = Problem(problem.values[first:last], weights)
+        first, last = groups.positions(np.array([g, g + 1])).tolist()
+        weights = None if groups.weights is None else groups.weights[first:last]
+        group = Problem(groups.values[first:last], weights)
         cost, _ = group.cost(np.array([0, last - first]))
         costs[g] = np.ldexp(cost, -group.cost_exponent)
     return costs
 
 
 @np.errstate(all="ignore")
-def _bic(problem: Problem, edges: Edges, costs: NDArray[np.float64]) -> float:
+def _bic(groups: Problem, costs: NDArray[np.float64]) -> float:
     """See `choose_k`; NaN where every group is a single value, or variances leave the floats."""
-    k = len(edges) - 1
-    scale = 2 * problem.exponent - problem.cost_exponent
-    number = np.ldexp(np.diff(problem.sums[4, edges]), scale)
-    single = np.diff(edges) == 1
+    k = len(costs)
+    scale = 2 * groups.exponent - groups.cost_exponent
+    number = np.ldexp(np.diff(groups.sums[4]), scale)
+    single = groups.deviation == groups.last
     if single.all():
         return math.nan
-    gaps = np.concatenate([[np.inf], np.diff(problem.deviation), [np.inf]])
-    nearest = np.ldexp(np.minimum(gaps[edges[:-1]], gaps[edges[1:]]), -problem.exponent)
+    gaps = np.concatenate([[np.inf], groups.deviation[1:] - groups.last[:-1], [np.inf]])
+    nearest = np.ldexp(np.minimum(gaps[:-1], gaps[1:]), -groups.exponent)
     variance = np.where(single, (nearest / 6) ** 2, costs / number)
     total = number.sum()
     fits = number * (np.log(number / total) - np.log(2 * np.pi * variance) / 2 - 0.5)

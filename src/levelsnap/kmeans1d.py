@@ -11,9 +11,15 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from .points import EXACT, Edges, Problem, as_integers, two_sum
+from .cells import fine_cuts, first_cells
+from .points import CHUNK, EXACT, Edges, Problem, as_integers, times_power, two_sum
 from .prices import Cuts, Progress, best_cuts
 from .rationals import exact_cost, exact_mean
+
+
+def make_problem(values: NDArray, weights: NDArray | None, k: int, threads: int) -> Problem:
+    """A problem to find k groups of: very many values are gathered in cells at first."""
+    return Problem(values, weights, threads, first_cells(values, weights, k))
 
 
 def optimal_cuts(
@@ -24,7 +30,7 @@ def optimal_cuts(
     Parameters
     ----------
     problem : Problem
-        The values and their weights.
+        The values and their weights; its cells, if it has some, are divided where needed.
     k : int
         Number of groups, 1 <= k <= n.
     threads : int
@@ -35,9 +41,10 @@ def optimal_cuts(
     Returns
     -------
     cuts : (k - 1,) int64 array, strictly ascending
-        Group g is ``values[cuts[g-1]:cuts[g]]``. It is the global optimum in exact real
-        arithmetic. Among equally good solutions it is the one whose cuts are all lowest: the
-        cost is Monge, so the best solutions form a lattice and have a least element.
+        Group g is ``values[cuts[g-1]:cuts[g]]``, also if there are cells. It is the global
+        optimum in exact real arithmetic. Among equally good solutions it is the one whose cuts are
+        all lowest: the cost is Monge, so the best solutions form a lattice and have a least
+        element.
     """
     values, weights = problem.values, problem.weights
     n = len(values)
@@ -50,12 +57,14 @@ def optimal_cuts(
     if low or high:
         inner = slice(low, n - high)
         inner_weights = None if weights is None else weights[inner]
-        inner_problem = Problem(values[inner], inner_weights, threads)
+        inner_problem = make_problem(values[inner], inner_weights, k, threads)
         cuts = optimal_cuts(inner_problem, k - low - high, threads=threads, progress=progress)
         return np.concatenate([np.arange(1, low + 1), cuts + low, np.arange(n - high, n)])
     gap = _far_gap(problem)
     if gap:
         return _cuts_about_gap(problem, k, gap, threads, progress)
+    if problem.edges is not None:
+        return fine_cuts(problem, k, threads=threads, progress=progress)
     return best_cuts(problem, k, threads=threads, progress=progress)
 
 
@@ -77,9 +86,8 @@ def group_means(problem: Problem, cuts: NDArray) -> NDArray[np.float64]:
         If the means of two groups round to one float64.
     """
     values = problem.values
-    groups = _edges(cuts, len(problem.deviation))
-    centers = _means(problem, groups)
-    edges = problem.positions(groups)
+    edges = _edges(cuts, len(values))
+    centers = _means(problem, edges)
     same = np.flatnonzero(centers[1:] == centers[:-1])
     if len(same):
         g = int(same[0])
@@ -142,23 +150,6 @@ def lloyd_cuts(
     return best
 
 
-def cell_edges(values: NDArray, cells: int) -> Edges:
-    """Edges of at most `cells` nonempty cells: half of equal width, half of equal number."""
-    n, half = len(values), cells // 2
-    by_number = np.linspace(0, n, cells - half + 1).astype(np.int64)
-    # Halves, because the range itself may overflow.
-    first, last = float(values[0]) / 2, float(values[-1]) / 2
-    limits = first + (last - first) * (np.arange(1, half) / half)
-    limits *= 2
-    if values.dtype.kind == "f":
-        limits = limits.astype(values.dtype)
-    elif values.dtype.kind != "b":
-        limits = _clipped(limits, values.dtype)
-    edges = np.concatenate([by_number, np.searchsorted(values, limits)])
-    edges.sort(kind="stable")  # which is quick for two sorted runs
-    return edges[np.append(True, edges[1:] > edges[:-1])]
-
-
 class Grid:
     """Nearly optimal cuts of values gathered in cells, for any number of groups.
 
@@ -189,7 +180,7 @@ class Grid:
         self._points = Problem(points[starts], weights, threads)
 
     def cuts(self, k: int, *, progress: Progress | None = None) -> tuple[Cuts, float]:
-        """Cuts between cells, and how far from the optimum they can be.
+        """Cuts between cells, as positions of the values, and how far from the optimum they can be.
 
         Returns
         -------
@@ -209,6 +200,7 @@ class Grid:
         cost, error = self._cells.cost(_edges(cuts, len(self._cells.deviation)))
         least = self._least_cost(found)
         # Not for NaN either, which extreme weights can lead to.
+        cuts = self._cells.positions(cuts)
         return cuts, max((cost + error) / least * (1 + 1e-15) - 1, 0.0) if least > 0 else inf
 
     @np.errstate(all="ignore")
@@ -274,12 +266,18 @@ def _far_gap(problem: Problem) -> int:
     of the other cluster. To bridge the gap costs at least min(w) gap**2 / 2, and two groups cost at
     most W width**2 / 4.
     """
-    deviation, weights = problem.deviation, problem.weights
-    cut = int(np.searchsorted(deviation, deviation[0] / 2 + deviation[-1] / 2))
-    if not 0 < cut < len(deviation):
+    values, weights = problem.values, problem.weights
+    first, last = values[0].item(), values[-1].item()
+    middle = first / 2 + last / 2 if values.dtype.kind == "f" else (first + last) // 2
+    cut = int(np.searchsorted(values, values.dtype.type(middle), side="right"))
+    if not 0 < cut < len(values):
         return 0
-    gap = deviation[cut] - deviation[cut - 1]
-    width = max(deviation[cut - 1] - deviation[0], deviation[-1] - deviation[cut])
+    ends = values[[0, cut - 1, cut, -1]]
+    if values.dtype.kind == "f":
+        ends = times_power(ends, problem.exponent)  # the range itself may overflow
+    first, below, above, last = ends.tolist()
+    gap = above - below
+    width = max(below - first, last - above)
     # Rounding takes far less than the factor of 2.
     if width * 2.0**33 > gap:
         return 0
@@ -296,7 +294,7 @@ def _cuts_about_gap(
     """The optimum where every one is cut at a gap: by sums about a median on either side."""
     values, weights = problem.values, problem.weights
     sides = [
-        Problem(values[side], None if weights is None else weights[side], threads)
+        make_problem(values[side], None if weights is None else weights[side], k, threads)
         for side in (slice(gap), slice(gap, None))
     ]
 
@@ -323,8 +321,10 @@ def _cuts_about_gap(
 def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     """The correctly rounded mean of each group; the exact way where the quick one is in doubt."""
     values, weights = problem.values, problem.weights
-    centers, _, safe = problem.means(edges)
-    edges = problem.positions(edges)
+    if problem.edges is None:
+        centers, _, safe = problem.means(edges)
+    else:
+        centers, _, safe = problem.at(edges).means(np.arange(len(edges)))
     sizes = np.diff(edges)
     alone = sizes == 1
     centers[alone] = values[edges[:-1][alone]]
@@ -402,26 +402,28 @@ def _cell_weights(weights: NDArray | None, edges: Edges) -> NDArray:
     return np.add.reduceat(weights, edges[:-1])
 
 
-def _clipped(limits: NDArray[np.float64], dtype: np.dtype) -> NDArray:
-    """Limits within the range of an integer dtype, cast to it."""
-    info = np.iinfo(dtype)
-    inside = (limits >= float(info.min)) & (limits < float(info.max))
-    return limits[inside].astype(dtype)
-
-
 def _evenly_spaced(values: NDArray) -> bool:
     """Whether all differences of neighbours are equal in exact arithmetic."""
-    if len(values) > 8 and not _evenly_spaced(values[:8]):
+    if values.dtype.kind == "f" and max(map(abs, values[[0, -1]].tolist())) > 2.0**1022:
         return False
+    start, stop = 0, 8
+    while start < len(values) - 1:
+        steps = _steps(values[start : stop + 1])
+        if start == 0:
+            first = [step[0] for step in steps]
+        if any((step != one).any() for step, one in zip(steps, first, strict=True)):
+            return False
+        start, stop = stop, stop + CHUNK
+    return True
+
+
+def _steps(values: NDArray) -> tuple[NDArray, ...]:
+    """Differences of neighbours, exactly: of floats as high and low."""
     if values.dtype.kind == "f":
         wide = values.astype(np.float64)
-        if max(abs(wide[0]), abs(wide[-1])) > 2.0**1022:
-            return False
-        steps = two_sum(wide[1:], -wide[:-1])
-    else:
-        # Differences of ascending integers are exact as unsigned ones.
-        steps = [np.diff(as_integers(values).astype(np.uint64))]
-    return all((step == step[0]).all() for step in steps)
+        return two_sum(wide[1:], -wide[:-1])
+    # Of ascending integers they are exact as unsigned ones.
+    return (np.diff(as_integers(values).astype(np.uint64)),)
 
 
 def _even_cuts(n: int, k: int) -> Cuts:

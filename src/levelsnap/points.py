@@ -1,11 +1,14 @@
 """Values and weights of 1-D k-means as scaled doubles, with prefix sums about the median."""
 
-from typing import Any
+from collections.abc import Iterator
+from copy import copy
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import Points, group_costs, group_means, subtract, walk_sums
+from ._kmeans1d import Points, group_costs, group_means, lowest_bit, subtract, walk_sums
+from .tables import ISA
 
 # 0, the cuts and n.
 Edges = NDArray[np.int64]
@@ -29,16 +32,16 @@ class Problem:
         Positive and finite; None: each value weighs 1.
     threads : int
         At most two are used.
-    edges : (cells + 1,) int64 array, optional
-        The values stay together in these cells, and the sums are kept for these alone: positions
-        are then numbers of cells.
+    edges : (points + 1,) int64 array, optional
+        The values between two edges, 0 and n among these, stay together as one point, and the sums
+        are kept for these alone. Positions are then numbers of points.
 
     Attributes
     ----------
     points : Points
         Deviations from the median times 2**exponent, rounded, and their prefix sums.
-    deviation, sums : arrays
-        Of these; the deviations of cells are those of their first values.
+    deviation, last, sums : arrays
+        Of these; the first and the last deviation of each point.
     units : tuple of float
         Powers of two that deviations and weights are multiples of, where all sums are exact; or
         zeros.
@@ -64,10 +67,12 @@ class Problem:
         self._weight_exponent = 0 if whole else -int(np.frexp(heaviest)[1])
         self.cost_exponent = 2 * self.exponent + self._weight_exponent
 
-        self.deviation = np.empty(n if edges is None else len(edges) - 1)
-        self.sums = np.empty((6, len(self.deviation) + 1))
         if edges is None:
-            self.sums[:, n // 2] = 0.0
+            self.deviation = self.last = np.empty(n)
+        else:
+            self.deviation, self.last = self._ends(edges)
+        self.sums = np.empty((6, len(self.deviation) + 1))
+        self.sums[:, n // 2 if edges is None else edges == n // 2] = 0.0
         self._given_up = False
         if threads > 1:
             from concurrent.futures import ThreadPoolExecutor  # 4 ms of the package's import
@@ -94,54 +99,98 @@ class Problem:
             about_weights = (kappa, n * 2.0**-980, 2.0**-900)
         errors = (kappa, tiny, *about_weights) if units[0] == 0 else (0.0,) * 5
         self.bounds, self.units = (*errors, *units), units
-        reach = self.deviation
-        if edges is not None:
-            # As far from the median as any value of the cell, and not much farther.
-            last, _ = self._deviations(n - 1, n)
-            reach = np.abs(np.append(reach, last))
-            reach = np.maximum(reach[:-1], reach[1:])
-        self.points = Points(reach, self.sums, self.bounds, edges is None)
+        self.points = Points(self.deviation, self.last, self.sums, self.bounds)
 
-    def _fill(self, upward: bool) -> NDArray[np.float64]:
-        """Fill deviations and sums on one side of the median, chunk by chunk away from it.
+    def at(self, edges: Edges) -> Self:
+        """The same values with other points.
 
-        Returns exponents of powers of two that the deviations, and the weights, are multiples of.
+        Where these are not joined from this problem's, one of its edges must be the median.
         """
-        n, edges = len(self.values), self.edges
-        start = n // 2
-        state = np.array([0.0] * 6 + [4096.0, 0.0 if self.weights is None else 4096.0])
-        while start != (n if upward else 0) and not self._given_up:
-            stop = min(start + CHUNK, n) if upward else max(start - CHUNK, 0)
-            first, last = min(start, stop), max(start, stop)
-            high, low = self._deviations(first, last)
+        other = copy(self)
+        other.edges = edges
+        other.deviation, other.last = other._ends(edges)
+        within, divided = edges, edges[:0]
+        if self.edges is not None:
+            # The point that each edge lies in, or at the start of.
+            within = np.searchsorted(self.edges, edges, side="right") - 1
+            divided = np.unique(within[self.edges[within] != edges])
+        other.sums = self.sums.take(within, axis=1)
+        middle = len(self.values) // 2
+        # Neighbours that are walked through together, away from the median like all before.
+        apart = (np.diff(divided) > 1) | (self.positions(divided[1:]) == middle)
+        for run in np.split(divided, np.flatnonzero(apart) + 1) if len(divided) else ():
+            ends = [int(run[0]), int(run[-1]) + 1]
+            if self.positions(run[0]) < middle:
+                ends.reverse()
+            first, last = self.positions(np.array(ends)).tolist()
+            for _ in other._walk(first, last, self.sums[:, ends[0]].copy()):
+                pass
+        other.points = Points(other.deviation, other.last, other.sums, other.bounds)
+        return other
+
+    def _ends(self, edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The first and the last deviation of each point; equal for single values only."""
+        first = self._deviations(self.values[edges[:-1]])[0]
+        last = self._deviations(self.values[edges[1:] - 1])[0]
+        same = (first == last) & (np.diff(edges) > 1)  # rounded
+        last[same] = np.nextafter(last[same], np.inf)
+        return first, last
+
+    def _fill(self, upward: bool) -> tuple[int, int]:
+        """Fill the sums on one side of the median.
+
+        Returns exponents of powers of two that the deviations, and the weights, are multiples of;
+        less than that once they are too small for exact sums.
+        """
+        n = len(self.values)
+        reach = np.abs(self._deviations(self.values[[0, -1]])[0]).max()
+        floor = int(np.frexp(reach)[1]) - (54 if self.weights is None else 27)
+        lowest, lowest_weight = 4096, 0
+        stop = n if upward else 0
+        for high, low, weights in self._walk(n // 2, stop, np.zeros(6)):
+            lowest = lowest_bit(high, low, lowest, floor)
+            if weights is not None and self.weights.dtype.kind == "f":
+                # A weight that is 0 was lost when weights were scaled down.
+                lowest_weight = lowest_bit(weights, None, lowest_weight, -54)
+                lowest_weight = lowest_weight if weights.all() else -2000
+        return lowest, lowest_weight
+
+    def _walk(
+        self, start: int, stop: int, state: NDArray[np.float64]
+    ) -> Iterator[tuple[NDArray, NDArray, NDArray | None]]:
+        """Go on with prefix sums, chunk by chunk, from the position that has those of `state`.
+
+        Yields the deviations of each chunk, as high and low, and the weights.
+        """
+        edges, upward = self.edges, stop > start
+        while start != stop and not self._given_up:
+            end = min(start + CHUNK, stop) if upward else max(start - CHUNK, stop)
+            first, last = min(start, end), max(start, end)
+            high, low = self._deviations(self.values[first:last])
             weights = None
             if self.weights is not None:
-                weights = _times_power(self.weights[first:last], self._weight_exponent)
+                weights = times_power(self.weights[first:last], self._weight_exponent)
+            side: Literal["left", "right"] = "right" if upward else "left"
             if edges is None:
                 self.deviation[first:last] = high
-                walk_sums(high, low, weights, state, upward, self.sums[:, first : last + 1])
+                here, positions = slice(first + upward, last + upward), None
             else:
-                sums = np.empty((6, last - first + 1))
-                sums[:, 0 if upward else -1] = state[:6]
-                walk_sums(high, low, weights, state, upward, sums)
-                cells = slice(*np.searchsorted(edges, [first, last]).tolist())
-                self.deviation[cells] = high[edges[cells] - first]
-                here = slice(cells.start, cells.stop + (stop == n))
-                self.sums[:, here] = sums[:, edges[here] - first]
-            start = stop
-        return state[6:]
+                here = slice(*np.searchsorted(edges, [first, last], side))
+                positions = edges[here] - first
+            walk_sums(high, low, weights, state, upward, ISA, positions, self.sums[:, here])
+            yield high, low, weights
+            start = end
 
-    def _units(self, lowest: float, lowest_weight: float) -> tuple[float, float]:
+    def _units(self, lowest: int, lowest_weight: int) -> tuple[float, float]:
         """Powers of two that deviations and weights are multiples of, if all sums are exact.
 
         A pair holds any integer up to 2**104, and adds two of them exactly. Else zeros.
         """
         # Huge values are scaled down, and tiny ones beside them may be lost.
-        lossy = self.edges is not None or self.exponent < 0
-        if lossy or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
+        if self.exponent < 0 or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
             return 0.0, 0.0
         unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
-        reach = float(np.abs(self.deviation[[0, -1]]).max())
+        reach = max(-float(self.deviation[0]), float(self.last[-1]))
         weight, squares = np.abs(self.sums[np.ix_([4, 2], [0, -1])]).max(axis=1).tolist()
         # The square of a deviation times a weight is an exact pair, too.
         exact = (
@@ -151,13 +200,13 @@ class Problem:
         )
         return (unit, weight_unit) if exact else (0.0, 0.0)
 
-    def _deviations(self, first: int, last: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """values[first:last] - median as high + low; exact but for subnormal remains."""
-        values, middle = self.values[first:last], self.values[len(self.values) // 2 :][:1]
+    def _deviations(self, values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """values - median as high + low; exact but for subnormal remains."""
+        middle = self.values[len(self.values) // 2 :][:1]
         if values.dtype.kind == "f":
-            high = _times_power(values, self.exponent)
+            high = times_power(values, self.exponent)
             low = np.empty(len(values))
-            subtract(high, _times_power(middle, self.exponent)[0], low)
+            subtract(high, times_power(middle, self.exponent)[0], low)
             return high, low
         values, middle = as_integers(values), as_integers(middle)
         if values.dtype.itemsize < 8:
@@ -226,7 +275,7 @@ def _costs(points: Points, edges: Edges) -> NDArray[np.float64]:
     return costs
 
 
-def _times_power(values: NDArray, exponent: int) -> NDArray[np.float64]:
+def times_power(values: NDArray, exponent: int) -> NDArray[np.float64]:
     """A new array, values * 2**exponent."""
     if abs(exponent) < 1000:
         return np.multiply(values, 2.0**exponent, dtype=np.float64)

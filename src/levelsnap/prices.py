@@ -52,8 +52,13 @@ BUDGET = 1 << 30
 
 
 def best_cuts(
-    problem: Problem, k: int, *, threads: int = 1, progress: Progress | None = None
-) -> Cuts:
+    problem: Problem,
+    k: int,
+    *,
+    threads: int = 1,
+    progress: Progress | None = None,
+    price: float | None = None,
+) -> Cuts | None:
     """The lowest of the best cuts into k groups, 1 < k < n, in exact real arithmetic.
 
     Parameters
@@ -66,19 +71,24 @@ def best_cuts(
         Called as ``progress(done, total)``, in positions of the first pass; each further pass
         counts for half of what is left.
 
+    price : float, optional
+        To begin with.
+
     Returns
     -------
-    cuts : (k - 1,) int64 array
+    cuts : (k - 1,) int64 array, or None
+        Positions of the problem. None: its points are not all single values, and no price decides
+        among ties.
 
     Raises
     ------
     ValueError
-        More than 2**31 - 1 values.
+        More than 2**31 - 1 points.
     """
-    n = len(problem.values)
+    n = len(problem.points)
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
-    search = Search(problem, k, threads, progress)
+    search = Search(problem, k, threads, progress, price)
     search.narrow(SLACK)
     while True:
         graph = search.graph()
@@ -90,6 +100,8 @@ def best_cuts(
                 break
             search.limit = needed
         elif len(graph.positions) == n + 1:
+            if problem.edges is not None:
+                return None
             cuts = exact_cuts(problem.values, problem.weights, k)
             break
         elif search.is_rough:
@@ -113,11 +125,19 @@ class Search:
         Whether the last price gave another number of groups, so that others may do better.
     """
 
-    def __init__(self, problem: Problem, k: int, threads: int, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        k: int,
+        threads: int,
+        progress: Progress | None = None,
+        price: float | None = None,
+    ) -> None:
         self.problem, self.k = problem, k
         self.passes = Passes(problem.points, 2, threads)
         self.bracket = Bracket(problem.points, k)
-        self.price, self.limit = first_price(problem, k), inf
+        self.price = first_price(problem, k) if price is None else price
+        self.limit = inf
         self.is_rough = False
         self._edges: Edges | None = None
         self._slack = 0.0
@@ -148,13 +168,17 @@ class Search:
         self.limit += self._slack * self.price
 
     def graph(self) -> "Graph":
-        least, limit = self.passes.least, _raised(self.limit)
+        return Graph(self.problem, self.kept(), self.passes, self.price, _raised(self.limit))
+
+    def kept(self, more: float = 0.0) -> Edges:
+        """The positions on paths that cost no more than the limit and so much more."""
+        least, limit = self.passes.least, _raised(self.limit + more)
         kept = np.empty(positions_within(least, limit, None), np.int64)
         positions_within(least, limit, kept)
-        return Graph(self.problem, kept, self.passes, self.price, limit)
+        return kept
 
     def _pass(self) -> Edges:
-        n = len(self.problem.values)
+        n = len(self.problem.points)
         edges = self.passes.run(self.price, _part(self._progress, self._done, n))
         self._done = (self._done + n) / 2
         return edges
@@ -165,7 +189,7 @@ class Search:
 
 def first_price(problem: Problem, k: int) -> float:
     """About the price that makes k groups best, from some of the positions."""
-    points, n = problem.points, len(problem.values)
+    points, n = problem.points, len(problem.points)
     # Exact for evenly spread values.
     price = _clipped(2 * path_cost(points, np.array([0, n]))[0] / k**3)
     cells = max(2048, 32 * k)
@@ -173,7 +197,8 @@ def first_price(problem: Problem, k: int) -> float:
         return price
     edges = _balanced_edges(problem, cells)
     sums = problem.sums.take(edges, axis=1)
-    coarse = Points(problem.deviation[edges[:-1]], sums, problem.bounds, False)
+    first, last = problem.deviation[edges[:-1]], problem.last[edges[1:] - 1]
+    coarse = Points(first, last, sums, problem.bounds)
     passes, bracket = Passes(coarse, 1, 1), Bracket(coarse, k)
     for _ in range(60):
         found = passes.run(price)
@@ -191,7 +216,7 @@ def _balanced_edges(problem: Problem, cells: int) -> Edges:
     The best levels are as dense as the cube root of the density of the values (Panter and Dite
     1951), so that a cell's share is width**(2/3) weight**(1/3).
     """
-    n, ends = len(problem.values), cells // 8
+    n, ends = len(problem.points), cells // 8
     inner = np.arange(ends, n - ends, max(1, n // (16 * cells)))
     # Each of the outermost values, where a few may be far from the rest.
     fine = np.concatenate([np.arange(ends), inner, np.arange(n - ends, n + 1)])
@@ -362,7 +387,7 @@ class Graph:
         bracket = Bracket(self.problem.points, k)
         price = self.price
         exact_price = self._exact_slope(*known.ends()) if known.stuck else None
-        everything = len(self.positions) > len(self.problem.values)
+        everything = len(self.positions) > len(self.problem.points)
         for _ in range(12 if everything else 60):
             if not self._sweep(price if exact_price is None else exact_price):
                 return None

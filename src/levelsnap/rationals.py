@@ -20,13 +20,15 @@ BLOCK = 1 << 16
 
 
 class ExactCosts:
-    """Costs of groups between some positions as rationals, times 2**exponent."""
+    """Costs of groups between some positions of a problem as rationals, times 2**exponent."""
 
     def __init__(self, problem: Problem, positions: NDArray[np.int64]) -> None:
         values, weights = problem.values, problem.weights
         self._problem, self._positions = problem, positions
         # The sums themselves, if they are exact, are taken where they are needed.
-        self._sums = None if problem.units[0] > 0 else exact_sums(values, weights, positions)
+        self._sums = None
+        if problem.units[0] == 0:
+            self._sums = exact_sums(values, weights, problem.positions(positions))
         if self._sums is None:
             unit, weight_unit = (int(np.frexp(unit)[1]) - 1 for unit in problem.units)
             scale = 2 * unit + weight_unit
@@ -81,8 +83,9 @@ class ExactCosts:
 
 def exact_cost(problem: Problem, edges: Edges) -> Fraction:
     """The cost of the groups between edges."""
-    costs = ExactCosts(problem, edges)
-    return costs.total(np.arange(len(edges))) / Fraction(2) ** (costs.shift + problem.cost_exponent)
+    groups = np.arange(len(edges))
+    costs = ExactCosts(problem.at(edges), groups)
+    return costs.total(groups) / Fraction(2) ** (costs.shift + problem.cost_exponent)
 
 
 def exact_cuts(values: NDArray, weights: NDArray | None, k: int) -> NDArray[np.int64]:

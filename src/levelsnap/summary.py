@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .cells import cell_edges
 from .dtypes import split
-from .kmeans1d import cell_edges, group_means, optimal_cuts
+from .kmeans1d import group_means, optimal_cuts
 from .points import Edges, Problem
 from .prices import Progress
 

@@ -2,12 +2,36 @@
 #include "kmeans1d.h"
 #include "target.h"
 
+/* The exponent of the largest power of two that x is a multiple of, at most 4096. */
+static int lowest_bit(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int exponent = (int)(bits >> 52 & 0x7ff);
+    if (exponent == 0)
+        return x == 0 ? 4096 : -4096; /* subnormal: less than is of use */
+    const uint64_t mantissa = (bits & 0xfffffffffffff) | 0x10000000000000;
+    const double lowest = (double)(int64_t)(mantissa & (0 - mantissa));
+    memcpy(&bits, &lowest, sizeof bits);
+    return (int)(bits >> 52) - 1023 + exponent - 1075;
+}
+
+int ls_lowest_bit(const double *deviation, const double *rest, ptrdiff_t n, int start, int floor)
+{
+    int lowest = start;
+    for (ptrdiff_t i = 0; i < n && lowest >= floor; i++) {
+        const int here = lowest_bit(rest && rest[i] != 0 ? rest[i] : deviation[i]);
+        lowest = here < lowest ? here : lowest;
+    }
+    return lowest;
+}
+
 ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
 {
     ls_estimate cost = {0, 0, 0};
-    if (p->lone && j - i == 1)
+    if (ls_is_single(p, i, j))
         return cost;
-    const double reach = fmax(fabs(p->deviation[i]), fabs(p->deviation[j - 1]));
+    const double reach = fmax(fabs(p->first[i]), fabs(p->last[j - 1]));
     const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
     cost.error = p->tiny
                + reach * (p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
@@ -49,7 +73,7 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
                                 (ls_pair){p->s1_hi[i], p->s1_lo[i]});
     const ls_pair w = ls_minus((ls_pair){p->w_hi[j], p->w_lo[j]},
                                (ls_pair){p->w_hi[i], p->w_lo[i]});
-    const double reach = fmax(fabs(p->deviation[i]), fabs(p->deviation[j - 1]));
+    const double reach = fmax(fabs(p->first[i]), fabs(p->last[j - 1]));
     const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
     const double s1_error = p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
                           + p->weight_tiny * reach;
@@ -94,6 +118,7 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
 #define PICK(a, b, yes, no) ((a) < (b) ? (yes) : (no))
 #define ANY(a, b) ((a) <= (b))
 #define RUN ls_pass_run_portable
+#define ADD_ALL ls_sums_add_all_portable
 #include "kmeans1d.inc.h"
 
 void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
@@ -105,6 +130,19 @@ void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
 #else
     (void)isa;
     ls_pass_run_portable(pass, steps);
+#endif
+}
+
+void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,
+                     const double *weights, ptrdiff_t n, double sign, int isa)
+{
+#ifdef LS_X86
+    (isa == 2   ? ls_sums_add_all_avx512
+     : isa == 1 ? ls_sums_add_all_avx2
+                : ls_sums_add_all_portable)(sums, deviation, rest, weights, n, sign);
+#else
+    (void)isa;
+    ls_sums_add_all_portable(sums, deviation, rest, weights, n, sign);
 #endif
 }
 
@@ -172,7 +210,7 @@ static uint64_t common_multiple(uint64_t a, uint64_t b)
  * s2 - s1**2 / w, where all are whole numbers. */
 static uint64_t parts_after(const ls_points *p, uint64_t parts, ptrdiff_t i, ptrdiff_t j)
 {
-    if (parts == 0 || j - i == 1)
+    if (parts == 0 || ls_is_single(p, i, j))
         return parts;
     const uint64_t w = (uint64_t)((p->w_hi[j] - p->w_hi[i]) / p->weight_unit);
     if (parts % w == 0)

@@ -18,12 +18,13 @@ typedef struct {
     double hi, lo, error;
 } ls_estimate;
 
-/* n ascending points and their prefix sums, n + 1 of each, as pairs. */
+/* n ascending points, each one value or several that stay together, and their prefix sums, n + 1 of
+ * each, as pairs. */
 typedef struct {
     ptrdiff_t n;
-    const double *deviation; /* from the median */
+    /* Deviations of each point's values from the median; equal for single values only. */
+    const double *first, *last;
     const double *s1_hi, *s1_lo, *s2_hi, *s2_lo, *w_hi, *w_lo;
-    int lone; /* whether each point is one value, whose cost is 0 */
     double kappa, tiny; /* relative and absolute errors of the sums S1 and S2 */
     double weight_kappa, weight_tiny; /* of the sums W; 0 if they are exact */
     double weight_floor; /* a weight up to this counts as cancelled */
@@ -60,18 +61,45 @@ static inline ls_pair ls_minus(ls_pair a, ls_pair b)
     return ls_add(a, (ls_pair){-b.hi, -b.lo});
 }
 
-/* The exponent of the largest power of two that x is a multiple of, at most 4096. */
-static inline int ls_lowest_bit(double x)
+/* Sums of w d, w d**2 and w. */
+typedef struct {
+    ls_pair s1, s2, w;
+} ls_sums;
+
+/* Adds a value, times `sign`. Its deviation is deviation + rest, with |rest| at most half a unit in
+ * the last place. */
+static inline void ls_sums_add(ls_sums *sums, double deviation, double rest, double weight,
+                               double sign)
 {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    const int exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent == 0)
-        return x == 0 ? 4096 : -4096; /* subnormal: less than is of use */
-    const uint64_t mantissa = (bits & 0xfffffffffffff) | 0x10000000000000;
-    const double lowest = (double)(int64_t)(mantissa & (0 - mantissa));
-    memcpy(&bits, &lowest, sizeof bits);
-    return (int)(bits >> 52) - 1023 + exponent - 1075;
+    ls_pair first = ls_two_product(deviation, weight);
+    first.lo += rest * weight;
+    ls_pair square = ls_two_product(deviation, deviation);
+    square.lo += 2 * deviation * rest;
+    ls_pair second = ls_two_product(square.hi, weight);
+    second.lo += square.lo * weight;
+    sums->s1 = ls_add(sums->s1, (ls_pair){sign * first.hi, sign * first.lo});
+    sums->s2 = ls_add(sums->s2, (ls_pair){sign * second.hi, sign * second.lo});
+    sums->w = ls_add(sums->w, (ls_pair){sign * weight, 0});
+}
+
+/* Adds n values; weights: NULL where each is 1. */
+void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,
+                     const double *weights, ptrdiff_t n, double sign, int isa);
+void ls_sums_add_all_portable(ls_sums *sums, const double *deviation, const double *rest,
+                              const double *weights, ptrdiff_t n, double sign);
+void ls_sums_add_all_avx2(ls_sums *sums, const double *deviation, const double *rest,
+                          const double *weights, ptrdiff_t n, double sign);
+void ls_sums_add_all_avx512(ls_sums *sums, const double *deviation, const double *rest,
+                            const double *weights, ptrdiff_t n, double sign);
+
+/* The exponent of the largest power of two that a start value and all n values of deviation + rest
+ * are multiples of; once it is below `floor`, just that. Of rest NULL, of `deviation` alone. */
+int ls_lowest_bit(const double *deviation, const double *rest, ptrdiff_t n, int start, int floor);
+
+/* Whether the points i..j-1 are a single value. */
+static inline int ls_is_single(const ls_points *points, ptrdiff_t i, ptrdiff_t j)
+{
+    return j - i == 1 && points->first[i] == points->last[i];
 }
 
 /* The weighted sum of squared distances of points i..j-1 to their mean. */

@@ -1,4 +1,5 @@
-/* Template: least costs with a price, by online divide and conquer. The includer defines RUN.
+/* Template: sums, and least costs with a price, by online divide and conquer. The includer defines
+ * ADD_ALL and RUN.
  *
  *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
  *
@@ -230,10 +231,18 @@ static ptrdiff_t position(const ls_pass *pass, ptrdiff_t step)
     return pass->backward ? pass->points->n - step : step;
 }
 
-/* The deviation of the point between a step and the next. */
-static double deviation_after(const ls_pass *pass, ptrdiff_t step)
+/* The deviations of the point between a step and the next: of its value that is nearest to the
+ * step, and of the farthest. */
+static double near_after(const ls_pass *pass, ptrdiff_t step)
 {
-    return pass->points->deviation[pass->backward ? pass->points->n - 1 - step : step];
+    const ls_points *p = pass->points;
+    return pass->backward ? p->last[p->n - 1 - step] : p->first[step];
+}
+
+static double far_after(const ls_pass *pass, ptrdiff_t step)
+{
+    const ls_points *p = pass->points;
+    return pass->backward ? p->first[p->n - 1 - step] : p->last[step];
 }
 
 static double weight_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
@@ -269,9 +278,9 @@ static int is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
 /* How far the values of a chart about `origin` that spans the steps start..end reach. */
 static double spread(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptrdiff_t end)
 {
-    const double centre = deviation_after(pass, origin);
-    const double below = fabs(deviation_after(pass, start) - centre);
-    const double above = fabs(deviation_after(pass, end - 1) - centre);
+    const double centre = near_after(pass, origin);
+    const double below = fabs(near_after(pass, start) - centre);
+    const double above = fabs(far_after(pass, end - 1) - centre);
     return below > above ? below : above;
 }
 
@@ -356,7 +365,7 @@ static INLINE void draw_steps(const ls_pass *pass, ptrdiff_t start, ptrdiff_t en
     const ls_points *p = pass->points;
     const ptrdiff_t origin = position(pass, pass->done), from = position(pass, start);
     const ptrdiff_t size = end - start + 1;
-    const double centre = deviation_after(pass, pass->done), sign = (double)step;
+    const double centre = near_after(pass, pass->done), sign = (double)step;
     const ls_pair s1_0 = {-p->s1_hi[origin], -p->s1_lo[origin]};
     const ls_pair s2_0 = {-p->s2_hi[origin], -p->s2_lo[origin]};
     const ls_pair w_0 = {-p->w_hi[origin], -p->w_lo[origin]};
@@ -405,7 +414,7 @@ static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, pt
     const ls_points *p = pass->points;
     const ptrdiff_t ends[3] = {position(pass, start), position(pass, pass->done),
                                position(pass, end)};
-    double reach = larger(fabs(deviation_after(pass, start)), fabs(deviation_after(pass, end - 1)));
+    double reach = larger(fabs(near_after(pass, start)), fabs(far_after(pass, end - 1)));
     double first = 0, weight = 0;
     for (int t = 0; t < 3; t++) {
         first = larger(first, 2 * fabs(p->s1_hi[ends[t]]));
@@ -503,4 +512,75 @@ void RUN(ls_pass *pass, ptrdiff_t steps)
         else
             run_block(pass, start, block_end(pass));
     }
+}
+
+/* ls_pair and its functions, for as many lanes. */
+typedef struct {
+    VEC hi, lo;
+} pairs;
+
+static INLINE pairs two_sums(VEC a, VEC b)
+{
+    const VEC hi = ADDV(a, b), part = SUBV(hi, a);
+    return (pairs){hi, ADDV(SUBV(a, SUBV(hi, part)), SUBV(b, part))};
+}
+
+static INLINE pairs two_products(VEC a, VEC b)
+{
+    const VEC splitter = SPREAD(134217729.0);
+    const VEC scaled_a = MULV(splitter, a), scaled_b = MULV(splitter, b);
+    const VEC a_hi = SUBV(scaled_a, SUBV(scaled_a, a)), b_hi = SUBV(scaled_b, SUBV(scaled_b, b));
+    const VEC a_lo = SUBV(a, a_hi), b_lo = SUBV(b, b_hi), hi = MULV(a, b);
+    const VEC rest = ADDV(ADDV(SUBV(MULV(a_hi, b_hi), hi), MULV(a_hi, b_lo)), MULV(a_lo, b_hi));
+    return (pairs){hi, ADDV(rest, MULV(a_lo, b_lo))};
+}
+
+static INLINE pairs add_pairs(pairs a, pairs b)
+{
+    const pairs sum = two_sums(a.hi, b.hi);
+    const VEC lo = ADDV(sum.lo, ADDV(a.lo, b.lo)), hi = ADDV(sum.hi, lo);
+    return (pairs){hi, SUBV(lo, SUBV(hi, sum.hi))};
+}
+
+/* Adds the sums of the lanes. */
+static ls_pair join(ls_pair sum, pairs lanes, double sign)
+{
+    double hi[LANES], lo[LANES];
+    STOREV(hi, lanes.hi);
+    STOREV(lo, lanes.lo);
+    for (int t = 0; t < LANES; t++)
+        sum = ls_add(sum, (ls_pair){sign * hi[t], sign * lo[t]});
+    return sum;
+}
+
+void ADD_ALL(ls_sums *sums, const double *deviation, const double *rest, const double *weights,
+             ptrdiff_t n, double sign)
+{
+    ptrdiff_t i = 0;
+    if (LANES > 1 && n >= 4 * LANES) {
+        const VEC zero = SPREAD(0), one = SPREAD(1);
+        pairs s1 = {zero, zero}, s2 = s1, w = s1;
+        for (; i + LANES <= n; i += LANES) {
+            const VEC d = LOADV(deviation + i), r = LOADV(rest + i);
+            pairs first = {d, r}, second = two_products(d, d);
+            second.lo = ADDV(second.lo, MULV(ADDV(d, d), r));
+            if (weights) {
+                const VEC weight = LOADV(weights + i);
+                const pairs square = second;
+                first = two_products(d, weight);
+                first.lo = ADDV(first.lo, MULV(r, weight));
+                second = two_products(square.hi, weight);
+                second.lo = ADDV(second.lo, MULV(square.lo, weight));
+                w = add_pairs(w, (pairs){weight, zero});
+            } else
+                w.hi = ADDV(w.hi, one);
+            s1 = add_pairs(s1, first);
+            s2 = add_pairs(s2, second);
+        }
+        sums->s1 = join(sums->s1, s1, sign);
+        sums->s2 = join(sums->s2, s2, sign);
+        sums->w = join(sums->w, w, sign);
+    }
+    for (; i < n; i++)
+        ls_sums_add(sums, deviation[i], rest[i], weights ? weights[i] : 1, sign);
 }

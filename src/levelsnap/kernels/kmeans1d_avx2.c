@@ -1,4 +1,4 @@
-/* Optimal 1-D k-means: passes for AVX2. */
+/* Optimal 1-D k-means: passes and sums for AVX2. */
 #include "kmeans1d.h"
 #include "target.h"
 #ifdef LS_X86
@@ -21,6 +21,7 @@ LS_TARGET_BEGIN("avx2")
 #define PICK(a, b, yes, no) _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_LT_OQ))
 #define ANY(a, b) (_mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_LE_OQ)) != 0)
 #define RUN ls_pass_run_avx2
+#define ADD_ALL ls_sums_add_all_avx2
 #include "kmeans1d.inc.h"
 LS_TARGET_END
 #endif

@@ -1,4 +1,4 @@
-/* Optimal 1-D k-means: passes for AVX-512. */
+/* Optimal 1-D k-means: passes and sums for AVX-512. */
 #include "kmeans1d.h"
 #include "target.h"
 #ifdef LS_X86
@@ -22,6 +22,7 @@ LS_TARGET_BEGIN("avx512f,avx512dq,avx512vl")
     _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), no, yes)
 #define ANY(a, b) (_mm512_cmp_pd_mask(a, b, _CMP_LE_OQ) != 0)
 #define RUN ls_pass_run_avx512
+#define ADD_ALL ls_sums_add_all_avx512
 #include "kmeans1d.inc.h"
 LS_TARGET_END
 #endif
