@@ -5,10 +5,10 @@
 prints Markdown tables:
 
 solver
-    `fit` of n different float64 values, and its search alone: milliseconds with one and with all
-    threads, and in brackets what was aimed at. Of a peer, how many times as long as `fit` with all
-    threads it takes, and its cost over the optimum where it is larger. All are given the same
-    values in random order. Peers that would take longer than ``--limit`` seconds, going by their
+    `fit` of n different float64 values, and without sorting and means: milliseconds with one and
+    with all threads, and in brackets what was aimed at. Of a peer, how many times as long as `fit`
+    with all threads it takes, and its cost over the optimum where it is larger. All are given the
+    same values in random order. Peers that would take longer than ``--limit`` seconds, going by their
     time for fewer values or levels, or more than ``--memory`` gigabytes, are left out.
 ties
     The search alone on integers with many equally good groups, as of a 16-bit image in which nearly
@@ -49,7 +49,7 @@ import numpy as np
 from bench_nearest import best, make_image
 
 import levelsnap as ls
-from levelsnap.kmeans1d import optimal_cuts
+from levelsnap.kmeans1d import make_problem, optimal_cuts
 from levelsnap.points import Problem
 from levelsnap.rationals import exact_cuts
 from levelsnap.tables import ISA
@@ -178,12 +178,16 @@ SOLVER = [
 ]
 
 
+def sums_and_search(ascending, k, threads):
+    return optimal_cuts(make_problem(ascending, None, k, threads), k, threads=threads)
+
+
 def solver(options):
     peers, limits = dict(find_peers()), Limits(options)
     peers.pop("mapclassify", None)  # for tables, not for thousands of values
     threads = options.threads
     columns = [f"fit, {t} thread{'s' if t > 1 else ''}" for t in (1, threads)]
-    columns += [f"search, {t} thread{'s' if t > 1 else ''}" for t in (1, threads)]
+    columns += [f"sums and search, {t} thread{'s' if t > 1 else ''}" for t in (1, threads)]
     print(f"\n| values | K | {' | '.join(columns)} | {' | '.join(peers)} |")
     print(f"| --- {'| ---: ' * (1 + len(columns) + len(peers))}|")
     losses = []
@@ -193,13 +197,12 @@ def solver(options):
             continue
         values = random_values(kind, n)
         ascending = np.sort(values)
-        problem = Problem(ascending, None, threads)
-        cuts = optimal_cuts(problem, k, threads=threads)
+        cuts = sums_and_search(ascending, k, threads)
         labels = ls.fit(values, k).labels(ascending)
         assert (np.flatnonzero(np.diff(labels)) + 1 == cuts).all()
         repeats = max(2, min(options.repeats, 20_000_000 // n))
         calls = [functools.partial(ls.fit, values, k, threads=t) for t in (1, threads)]
-        calls += [functools.partial(optimal_cuts, problem, k, threads=t) for t in (1, threads)]
+        calls += [functools.partial(sums_and_search, ascending, k, t) for t in (1, threads)]
         times = [best(call, repeats) for call in calls]
         cells = [
             f"{seconds * 1e3:,.3g} ms" if seconds < 1 else f"{seconds:,.2f} s" for seconds in times
