@@ -8,8 +8,8 @@ solver
     `fit` of n different float64 values, and without sorting and means: milliseconds with one and
     with all threads, and in brackets what was aimed at. Of a peer, how many times as long as `fit`
     with all threads it takes, and its cost over the optimum where it is larger. All are given the
-    same values in random order. Peers that would take longer than ``--limit`` seconds, going by their
-    time for fewer values or levels, or more than ``--memory`` gigabytes, are left out.
+    same values in random order. Peers that would take longer than ``--limit`` seconds, going by
+    their time for fewer values or levels, or more than ``--memory`` gigabytes, are left out.
 ties
     The search alone on integers with many equally good groups, as of a 16-bit image in which nearly
     all values occur.

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from levelsnap import kmeans1d, prices
+from levelsnap import kmeans1d, prices, runs
 from levelsnap.cells import cell_edges
 from levelsnap.points import Problem
 from levelsnap.rationals import exact_cuts
@@ -388,6 +388,45 @@ def test_ties_against_the_exact_program(kind, isa, monkeypatch):
         for weights in (None, counts):
             expected = exact_cuts(values, weights, k).tolist()
             assert optimal_cuts(values, weights, k).tolist() == expected
+
+
+def uneven_runs(random, n):
+    gaps = np.repeat(random.integers(1, 5, 4), random.integers(1, n // 2, 4))
+    return np.append(0, np.cumsum(gaps))
+
+
+RUNS = {
+    "all but one": lambda random, n: all_but(random, n, 1),
+    "all but 4": lambda random, n: all_but(random, n, 4),
+    "runs of other gaps": uneven_runs,
+    "uint16": lambda random, n: (1000 + 3 * all_but(random, n, 1)).astype(np.uint16),
+    "float32": lambda random, n: (all_but(random, n, 2) / 512 - 7).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("isa", [isa for isa in Isa if isa <= ISA])
+@pytest.mark.parametrize("kind", RUNS)
+def test_long_even_runs(kind, isa, monkeypatch):
+    monkeypatch.setattr(runs, "ISA", isa)
+    monkeypatch.setattr(runs, "FEWEST_VALUES", 8)
+    monkeypatch.setattr(runs, "SAVING", 1)
+    random = np.random.default_rng(19)
+    used = 0
+    for _ in range(40):
+        values = RUNS[kind](random, int(random.integers(20, 120)))
+        for k in random.integers(2, len(values) - 1, 3).tolist():
+            cuts = runs.run_cuts(Problem(values, None), k)
+            if cuts is not None:
+                used += 1
+                assert cuts.tolist() == exact_cuts(values, None, k).tolist()
+    assert used > 40
+
+
+@pytest.mark.parametrize("k", [100, 256, 999, 7000, 21_000])
+def test_long_even_runs_against_the_search_for_prices(k):
+    values = all_but(np.random.default_rng(20), 30_000, 7)
+    problem = Problem(values, None)
+    assert runs.run_cuts(problem, k).tolist() == prices.best_cuts(problem, k).tolist()
 
 
 @pytest.mark.parametrize("k", [60, 1000, 10_000])

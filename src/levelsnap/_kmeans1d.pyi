@@ -13,6 +13,7 @@ class SweepEnd(IntEnum):
     UNDECIDED = ...
     FULL = ...
     BUDGET = ...
+    LOST = ...
 
 @disjoint_base
 class Points:
@@ -86,6 +87,34 @@ def sweep(
     decided: bool,
     budget: int,
 ) -> SweepEnd: ...
+def sweep_near(
+    points: Points,
+    positions: np.ndarray[Any, Any],
+    sums: np.ndarray[Any, Any],
+    square: np.ndarray[Any, Any],
+    ends: np.ndarray[Any, Any],
+    price: tuple[float, float, float],
+    price_parts: int,
+    potential: np.ndarray[Any, Any],
+    numbers: np.ndarray[Any, Any],
+    parts: np.ndarray[Any, Any],
+    starts: np.ndarray[Any, Any],
+    sources: np.ndarray[Any, Any],
+    groups: np.ndarray[Any, Any],
+    totals: np.ndarray[Any, Any],
+    rows: np.ndarray[Any, Any],
+    isa: int,
+) -> SweepEnd: ...
+def lowest_jumps(
+    positions: np.ndarray[Any, Any],
+    numbers: np.ndarray[Any, Any],
+    starts: np.ndarray[Any, Any],
+    sources: np.ndarray[Any, Any],
+    groups: np.ndarray[Any, Any],
+    edges: np.ndarray[Any, Any],
+    path: np.ndarray[Any, Any],
+    counts: np.ndarray[Any, Any],
+) -> int: ...
 def lowest_path(
     fewest: np.ndarray[Any, Any],
     most: np.ndarray[Any, Any],

@@ -95,10 +95,29 @@ cdef extern from "kmeans1d.h" nogil:
         int32_t *farthest
         int32_t *nearest
 
+    ctypedef struct ls_choose_near:  # a function
+        pass
+
+    ctypedef struct ls_near:
+        ls_choose_near *choose
+        const double *s1
+        const double *s2
+        const double *w
+        const double *square
+        double *f
+        double *costs
+        double *table
+        int32_t *counts
+        int32_t *chosen
+        Py_ssize_t longest
+        Py_ssize_t first
+        int32_t (*groups)[2]
+
     ctypedef struct ls_sweep:
         const ls_points *points
         Py_ssize_t n
         const int64_t *positions
+        ls_near *near
         const double *before
         const double *after
         double pass_price
@@ -125,6 +144,7 @@ cdef extern from "kmeans1d.h" nogil:
         LS_SWEEP_UNDECIDED
         LS_SWEEP_FULL
         LS_SWEEP_BUDGET
+        LS_SWEEP_LOST
 
     enum:
         LS_PASS_ROWS
@@ -143,6 +163,8 @@ cdef extern from "kmeans1d.h" nogil:
         const ls_points *points, Py_ssize_t i, Py_ssize_t j, int exponent, ls_pair median,
         double *mean, double *distance
     )
+    ls_choose_near *ls_choose_near_of(int isa)
+    bint ls_is_lower(int64_t n, int64_t m, int64_t other_n, int64_t other_m)
     void ls_pass_run(ls_pass *run, Py_ssize_t steps, int isa)
     void ls_bands_up(const ls_bands *bands, Py_ssize_t first, Py_ssize_t last)
     void ls_bands_down(const ls_bands *bands, Py_ssize_t first, Py_ssize_t last)
@@ -164,6 +186,7 @@ class SweepEnd(IntEnum):
     UNDECIDED = LS_SWEEP_UNDECIDED
     FULL = LS_SWEEP_FULL
     BUDGET = LS_SWEEP_BUDGET
+    LOST = LS_SWEEP_LOST
 
 
 cdef inline ls_pair as_pair(double hi, double lo) noexcept nogil:
@@ -501,6 +524,7 @@ def sweep(
     s.points = &points.points
     s.n = positions.shape[0]
     s.positions = &positions[0]
+    s.near = NULL
     s.before = &least[0, 0]
     s.after = &least[1, 0]
     s.pass_price = pass_price
@@ -521,16 +545,100 @@ def sweep(
     s.decided = decided
     s.done = done[0]
     s.work = 0
+    end = go_on(&s, budget)
+    done[0] = s.done
+    return SweepEnd(end)
+
+
+cdef ls_sweep_end go_on(ls_sweep *s, Py_ssize_t budget) except *:
+    """Go on with a sweep within a budget."""
+    cdef ls_sweep_end end
     with nogil:
         while True:
-            end = ls_sweep_run(&s, min(<Py_ssize_t>SWEEP_GROUPS, budget))
+            end = ls_sweep_run(s, min(<Py_ssize_t>SWEEP_GROUPS, budget))
             with gil:
                 PyErr_CheckSignals()
             s.decided = False
             if end != LS_SWEEP_BUDGET or s.work > budget:
-                break
-    done[0] = s.done
-    return SweepEnd(end)
+                return end
+
+
+def sweep_near(
+    Points points not None,                                 # IN
+    const int64_t[::1] positions not None,                  # IN
+    const double[:, ::1] sums not None,                     # IN
+    const double[::1] square not None,                      # IN
+    const int32_t[:, ::1] ends not None,                    # IN
+    tuple price not None,
+    uint64_t price_parts,
+    double[:, ::1] potential not None,                      # OUT
+    int32_t[:, ::1] numbers not None,                       # OUT
+    uint64_t[::1] parts not None,                           # OUT
+    Py_ssize_t[::1] starts not None,                        # OUT
+    Py_ssize_t[::1] sources not None,                       # OUT
+    int32_t[:, ::1] groups not None,                        # OUT
+    double[:, ::1] totals not None,                         # scratch
+    double[:, ::1] rows not None,                           # scratch
+    int isa,
+):
+    """Best paths through some positions, as `sweep`, where no passes and no bands are known.
+
+    Parameters
+    ----------
+    points : Points
+        With exact sums that are doubles.
+    positions : (m,) int64 array
+    sums : (3, m + PASS_LEAF) array
+        S1, S2 and W at the positions.
+    square : (m,) array
+        Where the edges to a position jump over evenly spaced points, in groups as many as are best:
+        their spacing squared. Else 0.
+    ends : (2, m) int32 array
+        The indices of the first and of the last position where an edge may come from.
+    price, price_parts, potential, parts, starts, sources, totals
+        As for `sweep`.
+    numbers : (5, m) int32 array
+        `fewest`, `most` and `groups` of `sweep`, and scratch.
+    groups : (edges, 2) int32 array
+        The least and the largest number of groups of each edge.
+    rows : (3, m + PASS_LEAF) array
+    isa : Isa
+
+    Returns
+    -------
+    SweepEnd
+        DONE, or what it could not tell or had no room for.
+    """
+    cdef ls_sweep s
+    cdef ls_near near
+    near.choose = ls_choose_near_of(isa)
+    near.s1, near.s2, near.w = &sums[0, 0], &sums[1, 0], &sums[2, 0]
+    near.square = &square[0]
+    near.f, near.costs, near.table = &rows[0, 0], &rows[1, 0], &rows[2, 0]
+    near.counts, near.chosen = &numbers[3, 0], &numbers[4, 0]
+    near.longest = near.first = 0
+    near.groups = <int32_t (*)[2]>&groups[0, 0]
+    s.points = &points.points
+    s.n = positions.shape[0]
+    s.positions = &positions[0]
+    s.near = &near
+    s.before = s.after = NULL
+    s.pass_price = s.limit = 0
+    s.farthest = &ends[0, 0]
+    s.nearest = &ends[1, 0]
+    s.price.hi, s.price.lo, s.price.error = price
+    s.price_parts = price_parts
+    s.potential = <ls_estimate *>&potential[0, 0]
+    s.fewest, s.most, s.groups = &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
+    s.parts = &parts[0]
+    s.starts = &starts[0]
+    s.sources = &sources[0]
+    s.totals = <ls_estimate *>&totals[0, 0]
+    s.capacity = sources.shape[0]
+    s.decided = False
+    s.done = 0
+    s.work = 0
+    return SweepEnd(go_on(&s, <Py_ssize_t>1 << 40))
 
 
 def lowest_path(
@@ -560,6 +668,63 @@ def lowest_path(
                 break
             path[left] = node = lowest
     return lowest >= 0
+
+
+def lowest_jumps(
+    const int64_t[::1] positions not None,                  # IN
+    const int32_t[:, ::1] numbers not None,                 # IN
+    const Py_ssize_t[::1] starts not None,                  # IN
+    const Py_ssize_t[::1] sources not None,                 # IN
+    const int32_t[:, ::1] groups not None,                  # IN
+    int64_t[::1] edges not None,                            # OUT
+    Py_ssize_t[::1] path not None,                          # OUT
+    int32_t[::1] counts not None,                           # OUT
+):
+    """The lowest of the best paths of k groups that `sweep_near` has found.
+
+    Parameters
+    ----------
+    positions, numbers, starts, sources, groups
+        Of `sweep_near`.
+    edges : (k + 1,) int64 array
+        The edges of the groups.
+    path : (m,) intp array
+        The indices of the positions that the path goes through are the last ones of these.
+    counts : (m,) int32 array
+        The number of groups before each.
+
+    Returns
+    -------
+    int
+        How many positions the path goes through; 0 if there is no such path.
+    """
+    cdef Py_ssize_t node = positions.shape[0] - 1, at = path.shape[0] - 1, edge, i, best
+    cdef Py_ssize_t left = edges.shape[0] - 1
+    cdef int64_t m, size, best_m = 0, best_size = 0, t, larger
+    with nogil:
+        path[at] = node
+        edges[left] = positions[node]
+        while node > 0:
+            best = -1
+            for edge in range(starts[node], starts[node + 1]):
+                i = sources[edge]
+                # Fewer groups over the same points are larger at the end.
+                m = max(<int64_t>groups[edge, 0], left - numbers[1, i])
+                if m > min(<int64_t>groups[edge, 1], left - numbers[0, i]):
+                    continue
+                size = positions[node] - positions[i]
+                if best < 0 or ls_is_lower(size, m, best_size, best_m):
+                    best, best_m, best_size = i, m, size
+            if best < 0:
+                break
+            larger = best_size % best_m
+            for t in range(1, best_m + 1):
+                edges[left - t] = positions[node] - t * (best_size // best_m) - min(t, larger)
+            counts[at] = <int32_t>best_m
+            left -= best_m
+            at -= 1
+            path[at] = node = best
+    return path.shape[0] - at if node == 0 else 0
 
 
 def group_costs(

@@ -42,7 +42,7 @@ CELLS_EACH = 16
 # Neighbours among the first cells for which one bound is found.
 BLOCK = 16
 # Values are gathered if there are so many for each cell.
-VALUES_EACH = 8
+VALUES_EACH = 16
 
 
 def first_cells(values: NDArray, weights: NDArray | None, k: int) -> Edges | None:

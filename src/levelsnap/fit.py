@@ -109,7 +109,7 @@ def fit(
     Among equally good groupings, "optimal" takes the one whose cuts between groups are lowest.
     It searches for the price of a group at which k groups are best [1]_ [2]_, and proves its
     answer: `Codebook.gap` is 0.0. For n distinct values that takes O(n log n) time, whatever k
-    is, and 100 to 200 n bytes; from 32,768 values and about 128 k**2 on, values are gathered in
+    is, and 100 to 200 n bytes; from 65,536 values and about 256 k**2 on, values are gathered in
     cells first, which takes hardly more than to read them and at most about 40 n bytes. With many
     ties it takes longer, as these are settled exactly.
 

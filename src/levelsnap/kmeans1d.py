@@ -15,6 +15,7 @@ from .cells import fine_cuts, first_cells
 from .points import CHUNK, EXACT, Edges, Problem, as_integers, times_power, two_sum
 from .prices import Cuts, Progress, best_cuts
 from .rationals import exact_cost, exact_mean
+from .runs import run_cuts
 
 
 def make_problem(values: NDArray, weights: NDArray | None, k: int, threads: int) -> Problem:
@@ -65,6 +66,11 @@ def optimal_cuts(
         return _cuts_about_gap(problem, k, gap, threads, progress)
     if problem.edges is not None:
         return fine_cuts(problem, k, threads=threads, progress=progress)
+    run = run_cuts(problem, k)
+    if run is not None:
+        if progress is not None:
+            progress(n, n)
+        return run
     return best_cuts(problem, k, threads=threads, progress=progress)
 
 

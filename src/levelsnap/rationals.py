@@ -46,7 +46,11 @@ class ExactCosts:
 
     def total(self, edges: NDArray[np.intp]) -> Fraction:
         """Of the groups between edges, which are indices of positions."""
-        w, s1, s2 = np.diff(self._rows(edges))
+        return self.total_of(edges[:-1], edges[1:])
+
+    def total_of(self, sources: NDArray[np.intp], targets: NDArray[np.intp]) -> Fraction:
+        """Of the groups from each position to another."""
+        w, s1, s2 = self._rows(targets) - self._rows(sources)
         if int(w.max()) * int(s2.max()) * len(w) >= 2**62:
             w, s1, s2 = (row.astype(object) for row in (w, s1, s2))
         numerators = s2 * w - s1 * s1

@@ -119,6 +119,7 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
 #define ANY(a, b) ((a) <= (b))
 #define RUN ls_pass_run_portable
 #define ADD_ALL ls_sums_add_all_portable
+#define CHOOSE_NEAR ls_choose_near_portable
 #include "kmeans1d.inc.h"
 
 void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
@@ -143,6 +144,18 @@ void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,
 #else
     (void)isa;
     ls_sums_add_all_portable(sums, deviation, rest, weights, n, sign);
+#endif
+}
+
+ls_choose_near *ls_choose_near_of(int isa)
+{
+#ifdef LS_X86
+    return isa == 2   ? ls_choose_near_avx512
+           : isa == 1 ? ls_choose_near_avx2
+                      : ls_choose_near_portable;
+#else
+    (void)isa;
+    return ls_choose_near_portable;
 #endif
 }
 
@@ -239,12 +252,88 @@ static int is_more(const ls_estimate *x, const ls_estimate *y)
     return difference(x, y) > x->error + y->error;
 }
 
+/* The edges to a position that are kept: the best one first, and those that cannot be told from it,
+ * but for a few that later ones have surpassed. */
+typedef struct {
+    ptrdiff_t n, room;
+    ptrdiff_t *sources;
+    ls_estimate *totals;
+    int32_t (*groups)[2]; /* or NULL: 1 */
+} kept_edges;
+
+static kept_edges none_kept(ls_sweep *s, ptrdiff_t j)
+{
+    const ptrdiff_t start = s->starts[j];
+    return (kept_edges){0, s->capacity - start, s->sources + start, s->totals + start,
+                        s->near ? s->near->groups + start : NULL};
+}
+
+static void put_edge(kept_edges *k, ptrdiff_t e, ptrdiff_t i, ls_estimate total, int32_t fewest,
+                     int32_t most)
+{
+    k->sources[e] = i;
+    k->totals[e] = total;
+    if (k->groups) {
+        k->groups[e][0] = fewest;
+        k->groups[e][1] = most;
+    }
+}
+
+static void copy_edge(kept_edges *k, ptrdiff_t to, ptrdiff_t from)
+{
+    put_edge(k, to, k->sources[from], k->totals[from], k->groups ? k->groups[from][0] : 1,
+             k->groups ? k->groups[from][1] : 1);
+}
+
+/* Keeps an edge unless it is surely worse. Returns 0 if there is no room. */
+static int keep(kept_edges *k, ptrdiff_t i, ls_estimate total, int32_t fewest, int32_t most)
+{
+    if (k->n > 0 && is_more(&total, &k->totals[0]))
+        return 1;
+    if (k->n > 0 && is_more(&k->totals[0], &total)) {
+        put_edge(k, 0, i, total, fewest, most);
+        return 1;
+    }
+    if (k->n == k->room)
+        return 0;
+    const ptrdiff_t last = k->n++;
+    if (last > 0 && difference(&total, &k->totals[0]) + total.error < k->totals[0].error) {
+        copy_edge(k, last, 0);
+        put_edge(k, 0, i, total, fewest, most);
+    } else
+        put_edge(k, last, i, total, fewest, most);
+    return 1;
+}
+
+/* Drops what has been surpassed, and says where the edges to the next position start. */
+static void close_edges(ls_sweep *s, ptrdiff_t j, kept_edges *k)
+{
+    ptrdiff_t kept = 0;
+    for (ptrdiff_t e = 0; e < k->n; e++)
+        if (!is_more(&k->totals[e], &k->totals[0]))
+            copy_edge(k, kept++, e);
+    s->starts[j + 1] = s->starts[j] + kept;
+}
+
+/* The cost of a path to i and `groups` more that cost so much. */
+static ls_estimate total_after(const ls_sweep *s, ptrdiff_t i, ls_estimate cost, int32_t groups)
+{
+    const ls_estimate *before = &s->potential[i];
+    ls_pair price = {s->price.hi, s->price.lo};
+    if (groups > 1) {
+        price = ls_two_product(s->price.hi, groups);
+        price.lo += s->price.lo * groups;
+    }
+    ls_pair sum = ls_add((ls_pair){before->hi, before->lo}, (ls_pair){cost.hi, cost.lo});
+    sum = ls_add(sum, price);
+    return (ls_estimate){sum.hi, sum.lo,
+                         before->error + cost.error + s->price.error * groups + 0x1p-98 * sum.hi};
+}
+
 /* Looks at all edges to a position. Returns 0 if there is no room for them. */
 static int consider_edges(ls_sweep *s, ptrdiff_t j)
 {
-    const ptrdiff_t start = s->starts[j], room = s->capacity - start;
-    ptrdiff_t *sources = s->sources + start, n = 0, kept = 0;
-    ls_estimate *totals = s->totals + start;
+    kept_edges kept = none_kept(s, j);
     for (ptrdiff_t i = s->nearest[j]; i >= s->farthest[j]; i--) {
         const ls_estimate cost = ls_group_cost(s->points, s->positions[i], s->positions[j]);
         /* No term is negative, so that the sum is rounded by little of it. */
@@ -255,36 +344,168 @@ static int consider_edges(ls_sweep *s, ptrdiff_t j)
             break;
         if (least + s->pass_price > s->limit || s->most[i] < 0)
             continue;
-        ls_estimate total = s->potential[i];
-        ls_pair sum = ls_add((ls_pair){total.hi, total.lo}, (ls_pair){cost.hi, cost.lo});
-        sum = ls_add(sum, (ls_pair){s->price.hi, s->price.lo});
-        total = (ls_estimate){sum.hi, sum.lo,
-                              total.error + cost.error + s->price.error + 0x1p-98 * sum.hi};
-        if (n > 0 && is_more(&total, &totals[0]))
-            continue;
-        if (n > 0 && is_more(&totals[0], &total)) {
-            sources[0] = i;
-            totals[0] = total;
-            continue;
-        }
-        if (n == room)
+        if (!keep(&kept, i, total_after(s, i, cost, 1), 1, 1))
             return 0;
-        sources[n] = i;
-        totals[n++] = total;
-        if (difference(&total, &totals[0]) + total.error < totals[0].error) {
-            sources[n - 1] = sources[0];
-            totals[n - 1] = totals[0];
-            sources[0] = i;
-            totals[0] = total;
-        }
     }
-    for (ptrdiff_t e = 0; e < n; e++)
-        if (!is_more(&totals[e], &totals[0])) {
-            sources[kept] = sources[e];
-            totals[kept++] = totals[e];
-        }
-    s->starts[j + 1] = start + kept;
+    close_edges(s, j, &kept);
     return 1;
+}
+
+/* Twice the least cost of n evenly spaced points in m groups, in squares of the spacing: no two
+ * sizes differ by more than 1, and a group of q points costs (q**3 - q) / 12. */
+static int64_t even_cost(int64_t n, int64_t m)
+{
+    const int64_t q = n / m, larger = n - q * m;
+    return (larger * (q + 2) + (m - larger) * (q - 1)) * q * (q + 1) / 6;
+}
+
+int ls_is_lower(int64_t n, int64_t m, int64_t other_n, int64_t other_m)
+{
+    const int64_t q = n / m, other_q = other_n / other_m;
+    /* From the end: so many larger groups, then so many smaller ones. */
+    const int64_t counts[2] = {n - q * m, m - (n - q * m)};
+    const int64_t others[2] = {other_n - other_q * other_m,
+                               other_m - (other_n - other_q * other_m)};
+    int64_t a = counts[0] == 0, b = others[0] == 0, used_a = 0, used_b = 0;
+    while (a < 2 && b < 2) {
+        if (q - a != other_q - b)
+            return q - a > other_q - b;
+        const int64_t left_a = counts[a] - used_a, left_b = others[b] - used_b;
+        const int64_t step = left_a < left_b ? left_a : left_b;
+        used_a = step < left_a ? used_a + step : 0;
+        used_b = step < left_b ? used_b + step : 0;
+        a += step == left_a;
+        b += step == left_b;
+    }
+    return a == 2;
+}
+
+/* Compares what one group more than m of n points saves with the price: its sign; 2 if it cannot be
+ * told. */
+static int compare_saving(const ls_sweep *s, double square, int64_t n, int64_t m)
+{
+    const ls_points *p = s->points;
+    const double twice = (double)(even_cost(n, m) - even_cost(n, m + 1));
+    const ls_pair saving = ls_two_product(0.5 * twice, square);
+    const double more = (saving.hi - s->price.hi) + (saving.lo - s->price.lo), apart = fabs(more);
+    const double unit = p->unit * p->unit * p->weight_unit;
+    /* The costs are exact as doubles but for a few large groups. */
+    if (apart > 2 * s->price.error + (twice > 0x1p53 ? 0x1p-50 : 0x1p-98) * saving.hi)
+        return more > 0 ? 1 : -1;
+    if (twice > 0x1p53)
+        return 2;
+    /* Both are multiples of half a part of the unit. */
+    if (s->price_parts > 0 && (apart + s->price.error) * (double)s->price_parts < 0.25 * unit)
+        return 0;
+    return 2;
+}
+
+/* Fills the table of jumps to j and to the positions after it that are entered alike: the number of
+ * groups, the least of the best ones, and what they cost. Returns 0 if that cannot be told. */
+static int fill_table(ls_sweep *s, ptrdiff_t j)
+{
+    ls_near *near = s->near;
+    const ptrdiff_t low = s->farthest[j], high = s->nearest[j];
+    const double square = near->square[j];
+    ptrdiff_t last = j;
+    while (last + 1 < s->n && near->square[last + 1] > 0 && s->farthest[last + 1] == low)
+        last++;
+    near->longest = s->positions[last] - s->positions[low];
+    const int64_t shortest = s->positions[j] - s->positions[high];
+    int64_t m = 1, most = shortest;
+    for (int64_t n = shortest; n <= near->longest; n++) {
+        int sign = -1;
+        /* By halving for the first, then by steps. */
+        while (m < most) {
+            const int64_t middle = n == shortest ? m + (most - m) / 2 : m;
+            sign = compare_saving(s, square, n, middle);
+            if (sign == 2)
+                return 0;
+            if (sign > 0)
+                m = middle + 1;
+            else if (n == shortest)
+                most = middle;
+            else
+                break;
+        }
+        most = n + 1;
+        const double twice = (double)even_cost(n, m);
+        if (twice > 0x1p52)
+            return 0;
+        near->table[near->longest - n] = 0.5 * twice * square + (double)(m - 1) * s->price.hi;
+        near->counts[near->longest - n] = (int32_t)m;
+    }
+    return 1;
+}
+
+/* How many groups a jump over n points may have, of which `fewest` is the least; 0: cannot tell. */
+static int32_t most_groups(const ls_sweep *s, double square, int64_t n, int32_t fewest)
+{
+    if (fewest == n)
+        return fewest;
+    const int sign = compare_saving(s, square, n, fewest);
+    if (sign != 0)
+        return sign == 2 ? 0 : fewest;
+    /* All groups of two sizes, if a group more always saves as much. */
+    const int64_t most = n / (n / (fewest + 1));
+    return compare_saving(s, square, n, most - 1) == 0 ? (int32_t)most : fewest + 1;
+}
+
+/* Looks at all edges to a position, first in doubles. */
+static ls_sweep_end consider_near(ls_sweep *s, ptrdiff_t j)
+{
+    ls_near *near = s->near;
+    const double square = near->square[j];
+    kept_edges kept = none_kept(s, j);
+    if (j == 1 || s->farthest[j] != s->farthest[j - 1]
+        || (square > 0) != (near->square[j - 1] > 0)) {
+        near->first = s->farthest[j];
+        if (square > 0 && !fill_table(s, j))
+            return LS_SWEEP_LOST;
+    }
+    const ptrdiff_t first = near->first, n = s->nearest[j] + 1 - first;
+    const int64_t *at = s->positions + first;
+    const ptrdiff_t entry = square > 0 ? near->longest - (s->positions[j] - at[0]) : 0;
+    const ls_candidates from = {near->f + first, near->s1 + first, near->s2 + first,
+                                near->w + first, square > 0 ? near->table + entry : NULL};
+    /* The differences of sums are exact. */
+    const double spread = square > 0 ? 0 : near->s2[j] - near->s2[first];
+    const ptrdiff_t chosen = near->choose(&from, n, near->s1[j], near->s2[j], near->w[j],
+                                          spread + s->price.hi, near->costs, near->chosen);
+    s->work += n / 8 + chosen;
+    for (ptrdiff_t c = 0; c < chosen; c++) {
+        const ptrdiff_t x = near->chosen[c];
+        ls_estimate cost;
+        int32_t fewest = 1, most = 1;
+        if (square > 0) {
+            const int64_t size = s->positions[j] - at[x];
+            fewest = near->counts[entry + x];
+            most = most_groups(s, square, size, fewest);
+            if (most == 0)
+                return LS_SWEEP_LOST;
+            const ls_pair exact = ls_two_product(0.5 * (double)even_cost(size, fewest), square);
+            cost = (ls_estimate){exact.hi, exact.lo, 0};
+        } else
+            cost = ls_group_cost(s->points, at[x], s->positions[j]);
+        if (!keep(&kept, first + x, total_after(s, first + x, cost, fewest), fewest, most))
+            return LS_SWEEP_FULL;
+    }
+    close_edges(s, j, &kept);
+    return LS_SWEEP_DONE;
+}
+
+/* As sweep.parts and sweep.groups, of a path by an edge to j. */
+static uint64_t edge_parts(const ls_sweep *s, ptrdiff_t edge, ptrdiff_t j)
+{
+    const ptrdiff_t i = s->sources[edge];
+    if (s->near && s->near->square[j] > 0)
+        return common_multiple(s->parts[i], 2);
+    return parts_after(s->points, s->parts[i], s->positions[i], s->positions[j]);
+}
+
+static int32_t edge_groups(const ls_sweep *s, ptrdiff_t edge)
+{
+    return s->groups[s->sources[edge]] + (s->near ? s->near->groups[edge][0] : 1);
 }
 
 /* Whether all the edges to a position are surely equally good: costs that are multiples of one unit
@@ -292,15 +513,12 @@ static int consider_edges(ls_sweep *s, ptrdiff_t j)
 static int is_tied(const ls_sweep *s, ptrdiff_t j)
 {
     const ls_points *p = s->points;
-    const ptrdiff_t best = s->starts[j], from = s->sources[best];
-    const uint64_t best_parts =
-        parts_after(p, s->parts[from], s->positions[from], s->positions[j]);
+    const ptrdiff_t best = s->starts[j];
+    const uint64_t best_parts = edge_parts(s, best, j);
     for (ptrdiff_t e = best + 1; e < s->starts[j + 1]; e++) {
         const ls_estimate *x = &s->totals[best], *y = &s->totals[e];
-        const ptrdiff_t i = s->sources[e];
-        uint64_t parts = parts_after(p, s->parts[i], s->positions[i], s->positions[j]);
-        parts = common_multiple(parts, best_parts);
-        if (s->groups[i] != s->groups[from])
+        uint64_t parts = common_multiple(edge_parts(s, e, j), best_parts);
+        if (edge_groups(s, e) != edge_groups(s, best))
             parts = common_multiple(parts, s->price_parts);
         const double apart = fabs(difference(x, y)) + x->error + y->error + 0x1p-98 * x->hi;
         if (parts == 0 || apart * (double)parts > 0.5 * p->unit * p->unit * p->weight_unit)
@@ -316,18 +534,22 @@ static void accept(ls_sweep *s, ptrdiff_t j)
     s->fewest[j] = INT32_MAX;
     s->most[j] = -1; /* no path comes here */
     if (start < s->starts[j + 1]) {
-        const ptrdiff_t i = s->sources[start];
         s->potential[j] = s->totals[start];
-        s->groups[j] = s->groups[i] + 1;
-        s->parts[j] = parts_after(s->points, s->parts[i], s->positions[i], s->positions[j]);
+        s->groups[j] = edge_groups(s, start);
+        s->parts[j] = edge_parts(s, start, j);
     }
     for (ptrdiff_t e = start; e < s->starts[j + 1]; e++) {
         const ptrdiff_t i = s->sources[e];
-        if (s->fewest[i] + 1 < s->fewest[j])
-            s->fewest[j] = s->fewest[i] + 1;
-        if (s->most[i] + 1 > s->most[j])
-            s->most[j] = s->most[i] + 1;
+        const int32_t fewest = s->fewest[i] + (s->near ? s->near->groups[e][0] : 1);
+        const int32_t most = s->most[i] + (s->near ? s->near->groups[e][1] : 1);
+        s->fewest[j] = fewest < s->fewest[j] ? fewest : s->fewest[j];
+        s->most[j] = most > s->most[j] ? most : s->most[j];
+        /* It never decreases with j, as the cost is Monge, which that of jumps is not. */
+        if (s->near && s->near->square[j] == 0 && (e == start || i < s->near->first))
+            s->near->first = i;
     }
+    if (s->near)
+        s->near->f[j] = s->potential[j].hi + s->price.hi;
 }
 
 ls_sweep_end ls_sweep_run(ls_sweep *s, ptrdiff_t budget)
@@ -338,14 +560,19 @@ ls_sweep_end ls_sweep_run(ls_sweep *s, ptrdiff_t budget)
         s->fewest[0] = s->most[0] = s->groups[0] = 0;
         s->parts[0] = s->points->unit > 0;
         s->starts[0] = s->starts[1] = 0;
+        if (s->near)
+            s->near->f[0] = s->price.hi;
         s->done = 1;
     } else if (s->decided)
         accept(s, s->done++);
     for (; s->done < s->n; accept(s, s->done++)) {
         if (s->work > until)
             return LS_SWEEP_BUDGET;
-        if (!consider_edges(s, s->done))
-            return LS_SWEEP_FULL;
+        const ls_sweep_end end = s->near                       ? consider_near(s, s->done)
+                                 : consider_edges(s, s->done) ? LS_SWEEP_DONE
+                                                              : LS_SWEEP_FULL;
+        if (end != LS_SWEEP_DONE)
+            return end;
         if (s->starts[s->done + 1] - s->starts[s->done] > 1 && !is_tied(s, s->done))
             return LS_SWEEP_UNDECIDED;
     }

@@ -155,15 +155,45 @@ void ls_bands_up(const ls_bands *bands, ptrdiff_t first, ptrdiff_t last);
 /* Finds `nearest` for the positions last-1..first, after those behind and all `farthest`. */
 void ls_bands_down(const ls_bands *bands, ptrdiff_t first, ptrdiff_t last);
 
+/* Candidates for the last position before another: f, and the cost of a group from there. */
+typedef struct {
+    const double *f;
+    const double *s1, *s2, *w; /* sums up to there */
+    const double *table;       /* the costs, if not NULL */
+} ls_candidates;
+
+/* Looks at n candidates in doubles: chooses those that cost no more than the least and 2**-48 of it
+ * and of `extra`, and says how many. A vector may be read, and `costs` written, after the last. */
+typedef ptrdiff_t ls_choose_near(const ls_candidates *from, ptrdiff_t n, double s1, double s2,
+                                 double w, double extra, double *costs, int32_t *chosen);
+ls_choose_near ls_choose_near_portable, ls_choose_near_avx2, ls_choose_near_avx512;
+ls_choose_near *ls_choose_near_of(int isa);
+
+/* Where edges are not limited by bands: all candidates of a position are looked at in doubles, for
+ * which its points have exact sums that are doubles. Some positions are entered by jumps: from i to
+ * j in groups of evenly spaced points, as many as are best. */
+typedef struct {
+    ls_choose_near *choose;
+    const double *s1, *s2, *w; /* sums at the positions, and LS_LEAF more */
+    const double *square;      /* n: of the spacing of the points jumped over; 0: no jump */
+    double *f;                 /* scratch, n + LS_LEAF: the least costs and a price */
+    double *costs, *table;     /* scratch, n + LS_LEAF */
+    int32_t *counts, *chosen;  /* scratch, n: numbers of groups, as in `table`; candidates */
+    ptrdiff_t longest;         /* the jump that is first in the table */
+    ptrdiff_t first;           /* no best edge to a later position comes from before this */
+    int32_t (*groups)[2];      /* OUT, by edge: the least and largest number of groups */
+} ls_near;
+
 /* Best paths through n chosen positions only, the first and the last of all among them. */
 typedef struct {
     const ls_points *points;
     ptrdiff_t n;
     const int64_t *positions;
+    ls_near *near; /* NULL: `before` to `limit` are known, and bands */
     const double *before, *after; /* lower bounds from passes forward and backward, at this: */
     double pass_price;
     double limit;                 /* a path that costs more at that price is of no interest */
-    const int32_t *farthest, *nearest; /* bands */
+    const int32_t *farthest, *nearest; /* bands, or between which positions edges come from */
     ls_estimate price;
     uint64_t price_parts;   /* what the price is a multiple of: one of so many parts, see below */
     ls_estimate *potential; /* OUT, n: the least cost */
@@ -187,7 +217,13 @@ typedef enum {
     LS_SWEEP_UNDECIDED, /* to choose among the edges to position `done` */
     LS_SWEEP_FULL,      /* no room for more edges */
     LS_SWEEP_BUDGET,
+    LS_SWEEP_LOST, /* numbers of groups cannot be told apart */
 } ls_sweep_end;
+
+/* Whether m groups of n evenly spaced points, the smaller ones first, have lower cuts than other_m
+ * of other_n that end there too. The last cut that differs counts; if there is none, the groups
+ * that begin at a cut of the others are lower, for what comes before them is. */
+int ls_is_lower(int64_t n, int64_t m, int64_t other_n, int64_t other_m);
 
 /* Continues a sweep until there is something to decide, or about `budget` groups. */
 ls_sweep_end ls_sweep_run(ls_sweep *sweep, ptrdiff_t budget);

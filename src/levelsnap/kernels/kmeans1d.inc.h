@@ -1,5 +1,5 @@
 /* Template: sums, and least costs with a price, by online divide and conquer. The includer defines
- * ADD_ALL and RUN.
+ * the names ADD_ALL, RUN and CHOOSE_NEAR.
  *
  *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
  *
@@ -583,4 +583,35 @@ void ADD_ALL(ls_sums *sums, const double *deviation, const double *rest, const d
     }
     for (; i < n; i++)
         ls_sums_add(sums, deviation[i], rest[i], weights ? weights[i] : 1, sign);
+}
+
+ptrdiff_t CHOOSE_NEAR(const ls_candidates *from, ptrdiff_t n, double s1, double s2, double w,
+                      double extra, double *costs, int32_t *chosen)
+{
+    double lane[LANES];
+    ptrdiff_t count = 0;
+    VEC least = SPREAD(INFINITY);
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        const VEC cost = from->table ? LOADV(from->table + i)
+                                     : lower_cost(SUBV(SPREAD(s1), LOADV(from->s1 + i)),
+                                                  SUBV(SPREAD(s2), LOADV(from->s2 + i)),
+                                                  SUBV(SPREAD(w), LOADV(from->w + i)), SPREAD(0));
+        const VEC whole = ADDV(LOADV(from->f + i), cost);
+        STOREV(costs + i, whole);
+        if (i + LANES <= n)
+            least = MINV(whole, least);
+    }
+    for (ptrdiff_t i = n; i % LANES; i++)
+        costs[i] = INFINITY;
+    STOREV(lane, MINV(LOADV(costs + (n - 1) / LANES * LANES), least));
+    double best = lane[0];
+    for (int t = 1; t < LANES; t++)
+        best = lane[t] < best ? lane[t] : best;
+    const double limit = best + 0x1p-48 * (best + extra);
+    for (ptrdiff_t i = 0; i < n; i += LANES)
+        if (ANY(LOADV(costs + i), SPREAD(limit)))
+            for (ptrdiff_t t = i; t < i + LANES; t++)
+                if (costs[t] <= limit)
+                    chosen[count++] = (int32_t)t;
+    return count;
 }
