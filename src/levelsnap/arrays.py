@@ -22,6 +22,8 @@ def as_array(given: Any) -> NDArray[Any]:
         whole = np.asarray(memoryview(owner).cast("B"))  # type: ignore[arg-type]
     except (TypeError, ValueError, BufferError):  # it has no buffer
         return array
+    again = np.asarray(given)  # until it was held, another thread may have resized it
+    array = again if again.base is owner else array
     start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
     if whole.size:  # else NumPy takes it for large enough
         with suppress(TypeError, ValueError):
