@@ -608,9 +608,13 @@ def test_gil_is_released():
     clock.start()
     while not ticks:
         time.sleep(0.001)
-    before = len(ticks)
-    optimal_cuts(values, None, 4)
-    during = len(ticks) - before
+    during = 0
+    for _ in range(100):  # a busy machine may leave the clock no CPU for the whole of a fit
+        before = len(ticks)
+        optimal_cuts(values, None, 4)
+        during = max(during, len(ticks) - before)
+        if during > 3:
+            break
     over.set()
     clock.join()
     assert during > 3
