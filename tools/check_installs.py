@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TRY = "import levelsnap as ls; assert ls.labels([1, 8], [0, 9]).tolist() == [0, 1]; "
-PARALLEL = "from levelsnap._nearest import OPENMP; assert OPENMP"
-SERIAL = "from levelsnap._nearest import OPENMP; assert not OPENMP"
+PARALLEL = "from levelsnap._team import OPENMP; assert OPENMP"
+SERIAL = "from levelsnap._team import OPENMP; assert not OPENMP"
 
 NO_OPENMP = """#!/bin/sh
 for argument; do
