@@ -20,6 +20,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from freethreaded import install_needs
+
 ROOT = Path(__file__).parents[1]
 GLIBC = "2.17"
 
@@ -131,13 +133,11 @@ def test_wheel(python, free, wheel, sdist, options):
     """Run the suite on the installed wheel, where the package's source is not."""
     with tempfile.TemporaryDirectory() as folder:
         inside = environment(python, Path(folder, "venv"))
-        # What the other extras need has no wheels for every free-threaded CPython.
-        wanted = (
-            [f"{wheel}[cli]", "pytest>=8", "hypothesis>=6.100"]
-            if free
-            else [f"{wheel}[cli,opencv,test]"]
-        )
-        run(inside, "-m", "pip", "install", "-q", "--only-binary=:all:", *wanted)
+        if free:
+            install_needs(inside)
+        extras = "cli" if free else "cli,opencv,test"
+        pip = [inside, "-m", "pip", "install", "-q", "--only-binary=:all:"]
+        run(*pip, f"{wheel}[{extras}]")
         with tarfile.open(sdist) as tar:
             tar.extractall(folder, filter="data")
         (source,) = Path(folder).glob("levelsnap-*")

@@ -119,30 +119,33 @@ def mirror():
     return found[1]
 
 
-def environment(python):
-    """A virtual environment with the package and what of the tests' needs has wheels."""
-    version = subprocess.run(
-        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    folder = FOLDER / f"venv-{version}t"
-    shutil.rmtree(folder, ignore_errors=True)
-    run(python, "-m", "venv", folder)
-    bin_ = folder / ("Scripts" if os.name == "nt" else "bin")
-    pip = [bin_ / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    numpy = NUMPY.get(version, "numpy")
-    run(*pip, "--only-binary=:all:", numpy, *NEEDED)
+def version_of(python):
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    run = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
+def install_needs(python):
+    """Install what of the tests' needs has wheels into a virtual environment."""
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip += ["--only-binary=:all:", NUMPY.get(version_of(python), "numpy")]
+    run(*pip, *NEEDED)
     left_out = [
-        name
-        for name in WELCOME
-        if subprocess.run(
-            [*pip, "--only-binary=:all:", numpy, name], capture_output=True
-        ).returncode
+        name for name in WELCOME if subprocess.run([*pip, name], capture_output=True).returncode
     ]
     if left_out:
         print("No wheels here, so their tests are skipped:", *left_out)
-    run(*pip, ROOT)
-    return bin_ / "python"
+
+
+def environment(python):
+    """A virtual environment with the package and what of the tests' needs has wheels."""
+    folder = FOLDER / f"venv-{version_of(python)}t"
+    shutil.rmtree(folder, ignore_errors=True)
+    run(python, "-m", "venv", folder)
+    inside = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install_needs(inside)
+    run(inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", ROOT)
+    return inside
 
 
 def main():
