@@ -377,7 +377,7 @@ const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
 
 LS_TARGET_END
 
-LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi2")
+LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi2,popcnt")
 
 static INLINE __m512i look_up(const __m512i *table, __m512i x)
 {
