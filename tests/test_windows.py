@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from io import StringIO
 from pathlib import Path
@@ -833,7 +834,9 @@ def test_memory_is_bounded(tmp_path, kind):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     tiny, big = map(int, done.stdout.split())
-    assert (big - tiny) * 1024 < 24e6
+    # A free-threaded Python frees later; the image alone has 45 MB.
+    limit = 36e6 if sysconfig.get_config_var("Py_GIL_DISABLED") else 24e6
+    assert (big - tiny) * 1024 < limit
 
 
 INTERRUPTED = """
