@@ -33,6 +33,8 @@ def methods(dtype, k):
         yield Method.NODES
     if dtype.itemsize >= 4 and k <= 65536:
         yield Method.GRID
+    if tables.has_packed(ISA, element_type(dtype)) and k <= 65536:
+        yield Method.PACKED
 
 
 def data(dtype, k, size):

@@ -20,7 +20,7 @@ from strategies import CENTERS, INTEGERS, NATIVE, beside, values
 
 import levelsnap as ls
 from levelsnap import codebook, tables
-from levelsnap._nearest import BEST_ISA, node_size, register_depth
+from levelsnap._nearest import BEST_ISA, has_packed, node_size, register_depth
 from levelsnap._nearest import nearest as run_kernel
 from levelsnap.dtypes import cast, element_type
 from levelsnap.tables import Isa, Method
@@ -46,6 +46,8 @@ def exists(isa, method, dtype, k):
         return node_size(isa, element_type(dtype)) > 0 and k >= 2
     if method == Method.GRID:
         return dtype.itemsize >= 4 and 2 <= k <= 65_536
+    if method == Method.PACKED:
+        return has_packed(isa, element_type(dtype)) and 2 <= k <= 65_536
     return True
 
 
@@ -80,6 +82,7 @@ def kernel(request, monkeypatch):
     isa, method, _ = request.param
     monkeypatch.setattr(tables, "ISA", isa)
     monkeypatch.setattr(codebook, "choose_method", lambda dtype, k, size: method)
+    monkeypatch.setattr(tables, "MAX_CROWDED", 1)
     return request.param
 
 
@@ -382,6 +385,21 @@ def test_levels_need_every_kind_of_grid():
     assert len(kinds) == 4
 
 
+def test_levels_need_every_kind_of_packed_grid():
+    kinds = set()
+    for family in FAMILIES:
+        for dtype in map(np.dtype, ("i4", "f4")):
+            thresholds = case_of(family, 1000, dtype).thresholds
+            grid, crowded = tables.make_packed(thresholds, 0)
+            if grid.scale > 0:
+                kinds.add(("linear", grid.low > thresholds[0]))
+            else:
+                kinds.add(("keyed", grid.low_key > tables.ordered_keys(thresholds)[0]))
+                kinds.add("left" if grid.left else "right" if grid.shift else "straight")
+            kinds.add("crowded" if crowded > tables.MAX_CROWDED else "spread")
+    assert len(kinds) == 8, kinds
+
+
 # Every length, every alignment
 
 
@@ -509,6 +527,7 @@ def walk_along_guards(isa):
         if its_isa != isa:
             continue
         codebook.choose_method = lambda *args, method=method: method
+        tables.MAX_CROWDED = 1
         case = case_of("random", k, dtype)
         book = Book(case)
         label_dtypes = [d for d in SIZES if d in holders(k)]

@@ -122,6 +122,7 @@ def force_method(source, dtype, k):
     methods = [m for m in tables.Method if exists(tables.ISA, m, dtype.newbyteorder("="), k)]
     method = source.PickValueInList(methods)
     codebook.choose_method = lambda dtype, k, size: method
+    tables.MAX_CROWDED = 1
 
 
 def check_nearest(source):

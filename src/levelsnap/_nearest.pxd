@@ -16,9 +16,11 @@ cdef extern from "nearest.h" nogil:
         double low
         double scale
         uint64_t low_key
+        int left
         int shift
         uint32_t last
         uint32_t half
+        const uint32_t *packed
         const uint16_t *starts
         const uint32_t *fine
         const void *fine_low
@@ -42,6 +44,7 @@ cdef extern from "nearest.h" nogil:
 
     void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
     int ls_register_depth(ls_isa isa, ls_type type)
+    int ls_has_packed(ls_isa isa, ls_type type)
     int ls_node_size(ls_isa isa, ls_type type)
     int ls_node_levels(ls_isa isa, ls_type type, int depth)
     ls_isa ls_best_isa()
@@ -88,7 +91,7 @@ cdef class Operands:
 
 cdef class Table:
     cdef ls_table table
-    cdef Py_buffer views[6]
+    cdef Py_buffer views[7]
     cdef const void *hold(self, int i, buffer) except? NULL
 
 

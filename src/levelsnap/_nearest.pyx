@@ -22,6 +22,11 @@ def node_size(int isa, int type):
     return ls_node_size(<ls_isa>isa, <ls_type>type)
 
 
+def has_packed(int isa, int type):
+    """Whether an instruction set has a packed grid (kernels/packed.inc.h) for an element type."""
+    return ls_has_packed(<ls_isa>isa, <ls_type>type) != 0
+
+
 def node_levels(int isa, int type, int depth):
     """How many levels of nodes a tree of that depth has."""
     return ls_node_levels(<ls_isa>isa, <ls_type>type, depth)
@@ -136,10 +141,14 @@ cdef class Table:
             self.table.grid.low = grid.low
             self.table.grid.scale = grid.scale
             self.table.grid.low_key = grid.low_key
+            self.table.grid.left = grid.left
             self.table.grid.shift = grid.shift
             self.table.grid.last = grid.last
             self.table.grid.half = grid.half
-            self.table.grid.starts = <const uint16_t *>self.hold(3, grid.starts)
+            if grid.packed is not None:
+                self.table.grid.packed = <const uint32_t *>self.hold(6, grid.packed)
+            else:
+                self.table.grid.starts = <const uint16_t *>self.hold(3, grid.starts)
             if grid.fine is not None:
                 self.table.grid.fine = <const uint32_t *>self.hold(4, grid.fine)
                 self.table.grid.fine_low = self.hold(5, grid.fine_low)
@@ -150,7 +159,7 @@ cdef class Table:
         return self.views[i].buf
 
     def __dealloc__(self):
-        for i in range(6):
+        for i in range(7):
             PyBuffer_Release(&self.views[i])
 
 

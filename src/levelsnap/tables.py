@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._nearest import BEST_ISA, Table, node_levels, node_size, register_depth
+from ._nearest import BEST_ISA, Table, has_packed, node_levels, node_size, register_depth
 from ._nearest import nearest as run_kernel
 from .dtypes import cast, element_type, nan_bits
 
@@ -32,6 +32,7 @@ class Method(IntEnum):
     NODES = 3
     GRID = 4
     COUNT = 5
+    PACKED = 6
 
 
 def _chosen_isa() -> Isa:
@@ -63,6 +64,12 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
     lanes = node_size(ISA, type) // dtype.itemsize
     if dtype.itemsize == 1 and size >= patterns:
         return Method.PATTERNS
+    if (
+        has_packed(ISA, type)
+        and PACKED_ABOVE[ISA] < k <= 1 << 16
+        and size >= max(PACKED_FROM, 64 * k)
+    ):
+        return Method.PACKED  # or nodes, if thresholds are crowded
     if 1 <= depth <= register_depth(ISA, type):
         return Method.REGISTERS
     if dtype.itemsize == 2 and size >= patterns:
@@ -74,6 +81,11 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
     if dtype.itemsize >= 4 and 16 < k <= 1 << 16 and size >= _grid_from(k):
         return Method.GRID
     return Method.SEARCH
+
+
+# From how many levels on, and for an image of what size, making a packed grid pays.
+PACKED_ABOVE = {Isa.AVX2: 64, Isa.AVX512: 256}
+PACKED_FROM = 1 << 19
 
 
 def label_cost(dtype: np.dtype, k: int) -> float:
@@ -157,10 +169,15 @@ def search_table(
     grid = None
     if not depth:
         method = Method.SEARCH  # no midpoint lies within the dtype's range
-    if method == Method.NODES:
-        depth, thresholds = _nodes(thresholds, depth)
+    if method == Method.PACKED:
+        grid, crowded = make_packed(thresholds, first)
+        if crowded > MAX_CROWDED:
+            grid, method = None, Method.NODES
     elif method == Method.GRID:
         grid = make_grid(thresholds)
+    if method == Method.NODES:
+        depth, thresholds = _nodes(thresholds, depth)
+    elif grid is not None:
         # In a cell the search may look at this many thresholds beyond the first.
         thresholds = _padded(thresholds, len(thresholds) + 2 * grid.half)
     else:
@@ -211,12 +228,14 @@ class Grid(NamedTuple):
     low: float
     scale: float
     low_key: int
+    left: int
     shift: int
     last: int
     half: int
-    starts: NDArray[np.uint16]
-    fine: NDArray[np.uint32] | None
-    fine_low: NDArray | None
+    starts: NDArray[np.uint16] | None = None
+    fine: NDArray[np.uint32] | None = None
+    fine_low: NDArray | None = None
+    packed: NDArray[np.uint32] | None = None
 
 
 # Cells: few enough to stay in the first-level cache, or in the second-level one for many levels.
@@ -259,7 +278,7 @@ def _one_grid(
     low: float, scale: float, shift: int, keys: NDArray, cell: NDArray, cells: int
 ) -> Grid:
     starts, half = _starts(cell, cells)
-    return Grid(low, scale, int(keys[0]), shift, cells - 1, half, starts, None, None)
+    return Grid(low, scale, int(keys[0]), 0, shift, cells - 1, half, starts)
 
 
 def _refined_grid(
@@ -282,7 +301,7 @@ def _refined_grid(
     fine_cell = firsts[cell] + np.where(counts[cell] > 1, np.minimum(at.astype(np.int64), lasts), 0)
     starts, half = _starts(fine_cell, int(firsts[-1]))
     fine = (firsts[:-1] << 11 | bits << 6 | shifts).astype(np.uint32)
-    return Grid(low, scale, int(keys[0]), shift, cells - 1, half, starts, fine, fine_low)
+    return Grid(low, scale, int(keys[0]), 0, shift, cells - 1, half, starts, fine, fine_low)
 
 
 def _starts(cell: NDArray, cells: int) -> tuple[NDArray[np.uint16], int]:
@@ -291,6 +310,100 @@ def _starts(cell: NDArray, cells: int) -> tuple[NDArray[np.uint16], int]:
     starts = np.zeros(cells, np.uint16)
     starts[1:] = np.cumsum(counts[:-1])
     return starts, 1 << (int(counts.max()).bit_length() - 1)
+
+
+# Of kernels/kernels.h.
+FRACTION_BITS = 7
+CROWDED = 0xFEFF
+
+# Cells: few enough to stay in the first-level cache, or in half of a second-level one of 1 MB.
+MIN_PACKED = 1 << 11
+MAX_PACKED = 1 << 17
+
+# The share of thresholds in crowded cells from which nodes may be quicker.
+MAX_CROWDED = 0.1
+
+
+class Positions(NamedTuple):
+    """A map to positions of a packed grid, without its cells."""
+
+    grid: Grid
+    cells: int
+    at: NDArray[np.int64]  # the thresholds'
+    above: NDArray[np.int64]  # of the next larger elements
+
+    def counts(self) -> NDArray[np.intp]:
+        """Thresholds in each cell."""
+        return np.bincount(self.at >> FRACTION_BITS, minlength=self.cells)
+
+    def crowded(self) -> float:
+        """The share of thresholds in cells of more than two."""
+        counts = self.counts()
+        return counts[counts > 2].sum() / len(self.at)
+
+
+def make_packed(thresholds: NDArray, first: int) -> tuple[Grid, float]:
+    """The packed grid (kernels/packed.inc.h) with the fewest thresholds in crowded cells.
+
+    And their share. For 32-bit types, and K of at most 65,536.
+    """
+    cells = min(max(MIN_PACKED, 1 << (4 * len(thresholds) - 1).bit_length()), MAX_PACKED)
+    # One far threshold at an end would leave few cells to the others.
+    ends = [thresholds[[end, -1 - end]] for end in range(1 + (len(thresholds) > 2))]
+    maps = [_keyed(thresholds, *pair, cells) for pair in ends]
+    if thresholds.dtype.kind == "f":
+        maps += filter(None, (_linear(thresholds, *pair, cells) for pair in ends))
+    shares = [positions.crowded() for positions in maps]
+    best = int(np.argmin(shares))
+    return _packed(maps[best], first), shares[best]
+
+
+def _keyed(thresholds: NDArray, low: Any, high: Any, cells: int) -> Positions:
+    """Positions by differences of keys; those outside low ... high have cells of their own."""
+    keys, low, high = (
+        ordered_keys(np.atleast_1d(x)).astype(np.int64) for x in (thresholds, low, high)
+    )
+    bits = cells.bit_length() - 1 + FRACTION_BITS
+    size = int(high[0] - low[0] + 1).bit_length()
+    left, shift = max(bits - size, 0), max(size - bits, 0)
+    cell = max(1 << FRACTION_BITS + shift >> left, 1)
+    low_key = max(int(low[0]) - cell, 0)
+    last = min(int(high[0]) + cell, 2**32 - 1) - low_key
+    at, above = (np.clip(keys + step - low_key, 0, last) << left >> shift for step in (0, 1))
+    grid = Grid(0.0, 0.0, low_key, left, shift, last, 0)
+    return Positions(grid, (last << left >> shift + FRACTION_BITS) + 1, at, above)
+
+
+def _linear(thresholds: NDArray, low: Any, high: Any, cells: int) -> Positions | None:
+    """Positions by differences of floats, if those are finite."""
+    kind = thresholds.dtype.type
+    last = kind(cells - 1 << FRACTION_BITS)
+    with np.errstate(all="ignore"):
+        scale = kind(cells - 3 << FRACTION_BITS) / (high - low)
+        low = min(low - kind(1 << FRACTION_BITS) / scale, np.nextafter(low, -np.inf))
+        if not (np.isfinite(low) and np.isfinite(scale) and scale > 0):
+            return None
+        at, above = (
+            np.clip((x - low) * scale, 0, last).astype(np.int64)
+            for x in (thresholds, np.nextafter(thresholds, kind(np.inf)))
+        )
+    return Positions(Grid(float(low), float(scale), 0, 0, 0, int(last), 0), cells, at, above)
+
+
+def _packed(positions: Positions, first: int) -> Grid:
+    """The grid with its cells."""
+    counts, at = positions.counts(), positions.at
+    begins = np.cumsum(counts) - counts
+    fraction = at & (1 << FRACTION_BITS) - 1
+    mark = fraction << 1 | (positions.above > at)
+    one, two = (np.flatnonzero(counts == count) for count in (1, 2))
+    marks = np.full(positions.cells, 0xFFFF)
+    marks[one] = 0xFF00 | mark[begins[one]]
+    marks[two] = mark[begins[two] + 1] << 8 | mark[begins[two]]
+    marks[counts > 2] = CROWDED
+    cells = (begins + first << 16 | marks).astype(np.uint32)
+    half = 1 << (int(counts.max()).bit_length() - 1)
+    return positions.grid._replace(half=half, packed=cells)
 
 
 def ordered_keys(values: NDArray) -> NDArray:

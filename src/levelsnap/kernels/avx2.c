@@ -4,7 +4,7 @@
 #include "target.h"
 #ifdef LS_X86
 #include <string.h>
-LS_TARGET_BEGIN("avx2,bmi2,popcnt")
+LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 #include <immintrin.h>
 
 #define JOIN_(a, b) a##_##b
@@ -36,6 +36,10 @@ LS_TARGET_BEGIN("avx2,bmi2,popcnt")
 #define NEVER(v) ZERO
 #define PS(v) _mm256_castsi256_ps(v)
 #define PD(v) _mm256_castsi256_pd(v)
+
+/* For shuffles: the lower byte of each 16-bit lane, twice. */
+static const uint8_t low_bytes[32] = {0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14,
+                                      0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14};
 
 /* Two registers of 32-bit lanes as one of 16-bit lanes. */
 static INLINE __m256i pack16(__m256i a, __m256i b)
@@ -85,19 +89,62 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
     return ADD(_mm256_srli_epi32(_mm256_load_si256((const void *)node), size == 4 ? 2 : 3), count);
 }
 
+/* For packed.inc.h */
+#define PACKED_GROUP 16
+#define STOREU(p, v) _mm256_storeu_si256((void *)(p), v)
+#define STREAM(p, v) _mm256_stream_si256((void *)(p), v)
+#define MAXU(a, b) _mm256_max_epu32(a, b)
+#define MINU(a, b) _mm256_min_epu32(a, b)
+#define SUB(a, b) _mm256_sub_epi32(a, b)
+#define SHIFT_LEFT(v, count) _mm256_sll_epi32(v, count)
+#define SHIFT_RIGHT(v, count) _mm256_srl_epi32(v, count)
+
+/* The lower 16 bits of each lane. */
+static INLINE __m256i low_halves(const uint32_t *p)
+{
+    const __m256i mask = SPREAD(0xffff);
+    return _mm256_packus_epi32(_mm256_and_si256(LOADV(p), mask),
+                               _mm256_and_si256(LOADV(p + LANES), mask));
+}
+
+static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell, uint16_t *label)
+{
+    const __m256i one = _mm256_set1_epi8(1), crowded = _mm256_set1_epi16((short)LS_CROWDED);
+    const __m256i start = _mm256_packus_epi32(_mm256_srli_epi32(LOADV(cell), 16),
+                                              _mm256_srli_epi32(LOADV(cell + LANES), 16));
+    const __m256i mark = low_halves(cell);
+    const __m256i even = _mm256_slli_epi16(low_halves(at), 1);
+    const __m256i fraction = _mm256_shuffle_epi8(even, LOADV(low_bytes));
+    const __m256i below = _mm256_min_epu8(_mm256_subs_epu8(fraction, mark), one);
+    const __m256i undecided = _mm256_or_si256(_mm256_cmpeq_epi8(fraction, mark),
+                                              _mm256_cmpeq_epi16(mark, crowded));
+    const __m256i found = _mm256_add_epi16(start, _mm256_maddubs_epi16(below, one));
+    const uint32_t bits =
+        (uint32_t)_mm256_movemask_epi8(_mm256_permute4x64_epi64(undecided, 0xd8));
+    STOREU(label, _mm256_permute4x64_epi64(found, 0xd8));
+    return (bits | bits >> 1) & 0x55555555u;
+}
+
 #include "found.inc.h"
 
 #define LOADU(p) LOADV(p)
-#define STOREU(p, v) _mm256_storeu_si256((void *)(p), v)
-#define STREAM(p, v) _mm256_stream_si256((void *)(p), v)
 
 #define NAME float32
 #define ELEMENT float
 #define KEY SAME
 #define BELOW(t, v) _mm256_castps_si256(_mm256_cmp_ps(PS(t), PS(v), _CMP_LT_OQ))
 #define IS_NAN(v) _mm256_castps_si256(_mm256_cmp_ps(PS(v), PS(v), _CMP_UNORD_Q))
+#define ORDERED(v) _mm256_xor_si256(v, _mm256_or_si256(_mm256_srai_epi32(v, 31), SPREAD(1u << 31)))
+/* NaN becomes 0. */
+#define LINEAR(v, low, scale, last)                                                               \
+    _mm256_cvttps_epi32(_mm256_min_ps(                                                            \
+        _mm256_max_ps(_mm256_mul_ps(_mm256_sub_ps(PS(v), _mm256_set1_ps(low)),                    \
+                                    _mm256_set1_ps(scale)),                                       \
+                      _mm256_setzero_ps()),                                                       \
+        _mm256_set1_ps(last)))
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #define NAME int32
@@ -105,8 +152,10 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
 #define KEY SAME
 #define BELOW(t, v) _mm256_cmpgt_epi32(v, t)
 #define IS_NAN NEVER
+#define ORDERED(v) _mm256_xor_si256(v, SPREAD(1u << 31))
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 /* AVX2 compares signed integers only. */
@@ -117,8 +166,10 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
 #define KEY FLIP
 #define BELOW(t, v) _mm256_cmpgt_epi32(v, FLIP(t))
 #define IS_NAN NEVER
+#define ORDERED SAME
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #undef LOADU
@@ -200,15 +251,15 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
 #include "type_undef.h"
 
 const ls_tree_kernels ls_trees_avx2[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 7, 8, 4, 0, NULL, 0},
-    [LS_UINT16] = {search_uint16, 7, 8, 4, 0, NULL, 0},
-    [LS_FLOAT16] = {search_float16, 7, 8, 4, 0, NULL, 0},
-    [LS_INT32] = {search_int32, 7, 8, 4, 32, nodes_int32, 5},
-    [LS_UINT32] = {search_uint32, 7, 8, 4, 32, nodes_uint32, 5},
-    [LS_FLOAT32] = {search_float32, 7, 8, 4, 32, nodes_float32, 5},
-    [LS_INT64] = {NULL, 0, 0, 0, 0, nodes_int64, 0},
-    [LS_UINT64] = {NULL, 0, 0, 0, 0, nodes_uint64, 0},
-    [LS_FLOAT64] = {NULL, 0, 0, 0, 0, nodes_float64, 0},
+    [LS_INT16] = {search_int16, 7, 8, 4, 0, NULL, 0, NULL},
+    [LS_UINT16] = {search_uint16, 7, 8, 4, 0, NULL, 0, NULL},
+    [LS_FLOAT16] = {search_float16, 7, 8, 4, 0, NULL, 0, NULL},
+    [LS_INT32] = {search_int32, 7, 8, 4, 32, nodes_int32, 5, packed_int32},
+    [LS_UINT32] = {search_uint32, 7, 8, 4, 32, nodes_uint32, 5, packed_uint32},
+    [LS_FLOAT32] = {search_float32, 7, 8, 4, 32, nodes_float32, 5, packed_float32},
+    [LS_INT64] = {NULL, 0, 0, 0, 0, nodes_int64, 0, NULL},
+    [LS_UINT64] = {NULL, 0, 0, 0, 0, nodes_uint64, 0, NULL},
+    [LS_FLOAT64] = {NULL, 0, 0, 0, 0, nodes_float64, 0, NULL},
 };
 
 /* Look-up in a table of 256 bytes: one shuffle for each high nibble; of two, then of two pairs and

@@ -3,7 +3,7 @@
 #include "elements.h"
 #include "target.h"
 #ifdef LS_X86
-LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2,popcnt")
+LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt")
 #include <immintrin.h>
 #include <string.h>
 
@@ -43,6 +43,11 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2,popcnt")
 #define KEEP_NAN(m, x, v) _mm512_mask_mov_epi32(v, m, x)
 #define SPREAD_AT(p) SPREAD(ls_load32(p))
 #define PUT_NODES(to, position) _mm512_storeu_si512(to, _mm512_slli_epi32(position, 6))
+
+/* For permutations of 16-bit lanes: the lower ones of 32-bit lanes. */
+static const uint16_t even_halves[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20,
+                                         22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
+                                         44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
 
 static INLINE void put_labels32(char *labels, const __m512i *position, int size, int stream)
 {
@@ -85,6 +90,32 @@ static INLINE __m512i found(const uint32_t *node, const uint16_t *below, size_t 
     return _mm512_add_epi32(_mm512_srli_epi32(_mm512_load_si512(node), size == 4 ? 2 : 3), count);
 }
 
+/* For packed.inc.h */
+#define PACKED_GROUP 32
+#define MAXU(a, b) _mm512_max_epu32(a, b)
+#define MINU(a, b) _mm512_min_epu32(a, b)
+#define SUB(a, b) _mm512_sub_epi32(a, b)
+#define SHIFT_LEFT(v, count) _mm512_sll_epi32(v, count)
+#define SHIFT_RIGHT(v, count) _mm512_srl_epi32(v, count)
+
+static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell, uint16_t *label)
+{
+    const __m512i one = _mm512_set1_epi8(1), crowded = _mm512_set1_epi16((short)LS_CROWDED);
+    const __m512i even = LOADV(even_halves), odd = _mm512_add_epi16(even, _mm512_set1_epi16(1));
+    const __m512i cells[2] = {LOADV(cell), LOADV(cell + LANES)};
+    const __m512i start = _mm512_permutex2var_epi16(cells[0], odd, cells[1]);
+    const __m512i mark = _mm512_permutex2var_epi16(cells[0], even, cells[1]);
+    const __m512i twice = _mm512_slli_epi16(
+        _mm512_permutex2var_epi16(LOADV(at), even, LOADV(at + LANES)), 1);
+    const __m512i fraction = _mm512_mask_mov_epi8(_mm512_slli_epi16(twice, 8),
+                                                  0x5555555555555555u, twice);
+    const __m512i below = _mm512_min_epu8(_mm512_subs_epu8(fraction, mark), one);
+    const uint64_t equal = _mm512_cmpeq_epi8_mask(fraction, mark);
+    const uint64_t some = _pdep_u64(_mm512_cmpeq_epi16_mask(mark, crowded), 0x5555555555555555u);
+    STOREU(label, _mm512_add_epi16(start, _mm512_maddubs_epi16(below, one)));
+    return ((equal | equal >> 1) & 0x5555555555555555u) | some;
+}
+
 #include "found.inc.h"
 
 #define NAME float32
@@ -92,8 +123,17 @@ static INLINE __m512i found(const uint32_t *node, const uint16_t *below, size_t 
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmp_ps_mask(PS(t), PS(v), _CMP_LT_OQ)
 #define IS_NAN(v) _mm512_cmp_ps_mask(PS(v), PS(v), _CMP_UNORD_Q)
+#define ORDERED(v) _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi32(v, 31), SPREAD(1u << 31)))
+/* NaN becomes 0. */
+#define LINEAR(v, low, scale, last)                                                               \
+    _mm512_cvttps_epi32(_mm512_min_ps(                                                            \
+        _mm512_max_ps(_mm512_mul_ps(_mm512_sub_ps(PS(v), _mm512_set1_ps(low)),                    \
+                                    _mm512_set1_ps(scale)),                                       \
+                      _mm512_setzero_ps()),                                                       \
+        _mm512_set1_ps(last)))
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #define NAME int32
@@ -101,8 +141,10 @@ static INLINE __m512i found(const uint32_t *node, const uint16_t *below, size_t 
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epi32_mask(t, v)
 #define IS_NAN NEVER
+#define ORDERED(v) _mm512_xor_si512(v, SPREAD(1u << 31))
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #define NAME uint32
@@ -110,8 +152,10 @@ static INLINE __m512i found(const uint32_t *node, const uint16_t *below, size_t 
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epu32_mask(t, v)
 #define IS_NAN NEVER
+#define ORDERED SAME
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #include "lanes_undef.h"
@@ -364,20 +408,20 @@ ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t
 }
 
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0},
-    [LS_UINT16] = {search_uint16, 8, 32, 2, 128, NULL, 0},
-    [LS_FLOAT16] = {search_float16, 8, 32, 2, 128, NULL, 0},
-    [LS_INT32] = {search_int32, 8, 16, 4, 64, nodes_int32, 8},
-    [LS_UINT32] = {search_uint32, 8, 16, 4, 64, nodes_uint32, 8},
-    [LS_FLOAT32] = {search_float32, 8, 16, 4, 64, nodes_float32, 8},
-    [LS_INT64] = {search_int64, 7, 8, 8, 32, nodes_int64, 7},
-    [LS_UINT64] = {search_uint64, 7, 8, 8, 32, nodes_uint64, 7},
-    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32, nodes_float64, 7},
+    [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0, NULL},
+    [LS_UINT16] = {search_uint16, 8, 32, 2, 128, NULL, 0, NULL},
+    [LS_FLOAT16] = {search_float16, 8, 32, 2, 128, NULL, 0, NULL},
+    [LS_INT32] = {search_int32, 8, 16, 4, 64, nodes_int32, 8, packed_int32},
+    [LS_UINT32] = {search_uint32, 8, 16, 4, 64, nodes_uint32, 8, packed_uint32},
+    [LS_FLOAT32] = {search_float32, 8, 16, 4, 64, nodes_float32, 8, packed_float32},
+    [LS_INT64] = {search_int64, 7, 8, 8, 32, nodes_int64, 7, NULL},
+    [LS_UINT64] = {search_uint64, 7, 8, 8, 32, nodes_uint64, 7, NULL},
+    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32, nodes_float64, 7, NULL},
 };
 
 LS_TARGET_END
 
-LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi2,popcnt")
+LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi,bmi2,popcnt")
 
 static INLINE __m512i look_up(const __m512i *table, __m512i x)
 {

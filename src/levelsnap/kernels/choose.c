@@ -79,6 +79,12 @@ int ls_node_size(ls_isa isa, ls_type type)
     return !kernels || !kernels->nodes ? 0 : isa == LS_AVX512 ? 64 : 32;
 }
 
+int ls_has_packed(ls_isa isa, ls_type type)
+{
+    const ls_tree_kernels *kernels = tree_kernels(isa, type);
+    return kernels && kernels->packed;
+}
+
 /* Levels of a search tree that are one level of nodes. */
 static int node_depth(ls_isa isa, ls_type type)
 {
@@ -137,6 +143,8 @@ void ls_table_choose(ls_table *table, ls_isa isa, ls_method method)
         plant(table, kernels, table->thresholds);
     } else if (method == LS_NODES)
         plant_nodes(table, isa);
+    else if (method == LS_PACKED)
+        table->kernel = tree_kernels(isa, table->type)->packed;
     else if (method == LS_GRID)
         table->kernel = ls_grid_search[table->type];
     else

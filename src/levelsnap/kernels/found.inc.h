@@ -1,4 +1,5 @@
-/* Template: what nodes.inc.h does with `found` of an instruction set, in its 32-bit lanes. */
+/* Template: what nodes.inc.h and packed.inc.h do with `found` and `fractions_below` of an
+ * instruction set, in its 32-bit lanes. */
 static INLINE void goto_nodes(uint32_t *node, const uint16_t *below, int n, size_t size)
 {
     for (int i = 0; i < n; i += LANES)
@@ -12,4 +13,45 @@ static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t 
     for (int u = 0; u < VECTORS; u++)
         label[u] = ADD(found(node + LANES * u, below + LANES * u, element_size), SPREAD(first));
     PUT_LABELS(labels, label, size, 0);
+}
+
+/* Elements that packed.inc.h takes at a time: through its steps but the last, and through all. */
+enum { CHUNK = 128, RUN = 2048 };
+
+/* Labels of CHUNK elements, a run's from i on. Lists those that are undecided, without a branch for
+ * up to one in a group, the usual case; returns the length of the list. */
+static INLINE int packed_labels(const uint32_t *at, const uint32_t *cell, int i, uint16_t *label,
+                                uint16_t *undecided, int some)
+{
+    for (int j = 0; j < CHUNK; j += PACKED_GROUP) {
+        uint64_t bits = fractions_below(at + j, cell + j, label + i + j);
+        undecided[some] = (uint16_t)(i + j + (int)(_tzcnt_u64(bits) >> 1));
+        some += bits != 0;
+        for (bits &= bits - 1; bits; bits &= bits - 1)
+            undecided[some++] = (uint16_t)(i + j + (int)(_tzcnt_u64(bits) >> 1));
+    }
+    return some;
+}
+
+/* To `stream`, RUN labels that begin at a multiple of a register's size. */
+static INLINE void put_packed(char *labels, const uint16_t *label, int n, int size, int stream)
+{
+    uint8_t narrow[RUN];
+    const char *result = (const char *)label;
+    if (size == 1) {
+        for (int i = 0; i < n; i++)
+            narrow[i] = (uint8_t)label[i];
+        result = (const char *)narrow;
+    }
+    if (size > 2)
+        for (int i = 0; i < n; i++)
+            if (size == 4)
+                ((uint32_t *)labels)[i] = label[i];
+            else
+                ((uint64_t *)labels)[i] = label[i];
+    else if (stream)
+        for (int i = 0; i < RUN * size; i += (int)sizeof(VEC))
+            STREAM(labels + i, LOADV(result + i));
+    else
+        memcpy(labels, result, (size_t)(n * size));
 }

@@ -18,6 +18,10 @@ extern ls_kernel *const ls_count[LS_TYPES];
 /* Portable, 32- and 64-bit types: a grid over the thresholds, then a short search. */
 extern ls_kernel *const ls_grid_search[LS_TYPES];
 
+/* Of ls_grid.packed: bits of a position within its cell; marks of a cell of too many thresholds. */
+#define LS_FRACTION_BITS 7
+#define LS_CROWDED 0xfeffu
+
 /* An entry of ls_grid.fine. */
 #define LS_FINE_FIRST(fine) ((fine) >> 11)
 #define LS_FINE_LAST(fine) ((1u << ((fine) >> 6 & 31)) - 1)
@@ -33,6 +37,7 @@ typedef struct {
     int values;        /* how many values it can fetch from registers; 0: only labels */
     ls_kernel *nodes;  /* nodes.inc.h */
     int nodes_depth;   /* how many levels of it are in registers */
+    ls_kernel *packed; /* packed.inc.h */
 } ls_tree_kernels;
 
 extern const ls_tree_kernels ls_trees_avx2[LS_TYPES], ls_trees_avx512[LS_TYPES];

@@ -22,7 +22,9 @@ typedef enum {
 typedef enum { LS_BASELINE, LS_AVX2, LS_AVX512, LS_ISAS } ls_isa;
 
 /* How labels are found; tables.py chooses. */
-typedef enum { LS_SEARCH, LS_PATTERNS, LS_REGISTERS, LS_NODES, LS_GRID, LS_COUNT } ls_method;
+typedef enum {
+    LS_SEARCH, LS_PATTERNS, LS_REGISTERS, LS_NODES, LS_GRID, LS_COUNT, LS_PACKED
+} ls_method;
 
 typedef struct ls_table ls_table;
 
@@ -40,13 +42,16 @@ typedef void ls_reverse(void *to, const void *from, ptrdiff_t n, int size);
 typedef void ls_put_where(void *to, ptrdiff_t stride, const void *from, const uint8_t *where,
                           ptrdiff_t n, int size);
 
-/* How elements map to cells, and how many thresholds lie below each cell; see grid.inc.h. */
+/* How elements map to cells, and how many thresholds lie below each cell; see grid.inc.h. For
+ * LS_PACKED, to positions, the last 7 bits of which are within a cell; see packed.inc.h. */
 typedef struct {
     double low, scale;     /* floats, scale > 0: cell = (x - low) * scale */
     uint64_t low_key;      /* else: cell = (key - low_key) >> shift */
+    int left;              /* LS_PACKED: the difference is first shifted to the left */
     int shift;
-    uint32_t last;         /* the last cell */
+    uint32_t last;         /* the last cell; LS_PACKED: position, or difference of keys */
     uint32_t half;         /* the first step of the search in a cell */
+    const uint32_t *packed;
     const uint16_t *starts;
     const uint32_t *fine;  /* NULL, or for each cell how keys from fine_low on map to its own cells */
     const void *fine_low;
@@ -62,8 +67,8 @@ struct ls_table {
     int value_size;
     int depth;                  /* thresholds holds 2^depth entries and at least 4, padded with the */
     const void *thresholds;     /* type's largest value, which is below nothing (float16: ordered
-                                   keys); LS_NODES: then those of the levels above; LS_GRID: enough
-                                   for the steps of a cell */
+                                   keys); LS_NODES: then those of the levels above; LS_GRID,
+                                   LS_PACKED: enough for the steps of a cell */
     uint32_t k;
     uint32_t first;             /* label of an element that no threshold is below */
     const void *pattern_labels; /* label of each bit pattern (8- and 16-bit types) or NULL */
@@ -82,7 +87,7 @@ struct ls_table {
     char palette[256];          /* values by position in it */
     int node_levels;            /* its levels below those, for nodes.inc.h; 0 is the lowest */
     const char *nodes[LS_MAX_NODE_LEVELS];
-    ls_grid grid;               /* for LS_GRID */
+    ls_grid grid;               /* for LS_GRID and LS_PACKED */
 };
 
 /* Fills in `element_size`, the kernel and what it needs from the other fields. The instruction set
@@ -94,6 +99,9 @@ int ls_register_depth(ls_isa isa, ls_type type);
 
 /* Bytes of a node of a tree of nodes; 0: there is no such kernel. */
 int ls_node_size(ls_isa isa, ls_type type);
+
+/* Whether there is a kernel for LS_PACKED. */
+int ls_has_packed(ls_isa isa, ls_type type);
 
 /* How many of the levels of a search tree become levels of nodes. */
 int ls_node_levels(ls_isa isa, ls_type type, int depth);

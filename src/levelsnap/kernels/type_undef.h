@@ -1,6 +1,8 @@
-/* Ends a type of registers.inc.h and nodes.inc.h. */
+/* Ends a type of registers.inc.h, nodes.inc.h and packed.inc.h. */
 #undef NAME
 #undef ELEMENT
 #undef KEY
 #undef BELOW
 #undef IS_NAN
+#undef ORDERED
+#undef LINEAR
