@@ -252,7 +252,7 @@ def test_equal_spacing(n):
 def test_too_many_values(monkeypatch):
     monkeypatch.setattr(prices, "MOST_VALUES", 10)
     with pytest.raises(ValueError, match="11 distinct values; at most 10 are accepted"):
-        optimal_cuts(np.array([0, *np.arange(2, 12)]), None, 3)
+        prices.best_cuts(Problem(np.array([0, *np.arange(2, 12)]), None), 3)
 
 
 def test_straight_piece():
@@ -336,6 +336,21 @@ class TestInstructionSets:
         for threads in (1, 2):
             for k, cuts in expected.items():
                 assert optimal_cuts(values, weights, k, threads=threads).tolist() == cuts
+
+
+@pytest.mark.parametrize("isa", [isa for isa in Isa if isa <= ISA])
+@pytest.mark.parametrize("weighting", WEIGHTS)
+@pytest.mark.parametrize("kind", VALUES)
+def test_few_groups_by_layers(kind, weighting, isa, monkeypatch):
+    monkeypatch.setattr(kmeans1d, "ISA", isa)
+    random = np.random.default_rng(21)
+    values = VALUES[kind](random, 36)
+    weights = WEIGHTS[weighting](random, len(values))
+    for k, expected in enumerate(exact_program(values, weights, min(7, len(values))), 1):
+        cuts = kmeans1d.layer_cuts(Problem(values, weights), k) if k > 1 else None
+        if cuts is not None:
+            assert cuts.tolist() == expected
+        assert cuts is not None or k == 1 or (kind, weighting) != ("normal", "none")
 
 
 @pytest.mark.parametrize("k", [3, 8, 100, 256])

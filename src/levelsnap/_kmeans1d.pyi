@@ -52,6 +52,12 @@ def run_passes(
     isa: int,
     progress: Callable[[int], object] | None,
 ) -> None: ...
+def layers(
+    points: Points,
+    scratch: np.ndarray[Any, Any],
+    edges: np.ndarray[Any, Any],
+    isa: int,
+) -> bool: ...
 def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int: ...
 def positions_within(
     least: np.ndarray[Any, Any], limit: float, positions: np.ndarray[Any, Any] | None

@@ -151,6 +151,9 @@ cdef extern from "kmeans1d.h" nogil:
         LS_LEAF
 
     ls_pair ls_two_sum(double a, double b)
+    void ls_sums_add(
+        ls_sums *sums, double deviation, double rest, const double *weight, double sign
+    )
     void ls_sums_add_all(
         ls_sums *sums, const double *deviation, const double *rest, const double *weights,
         Py_ssize_t n, double sign, int isa
@@ -164,6 +167,9 @@ cdef extern from "kmeans1d.h" nogil:
         double *mean, double *distance
     )
     ls_choose_near *ls_choose_near_of(int isa)
+    bint (*ls_layers_of(int isa))(
+        const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
+    )
     bint ls_is_lower(int64_t n, int64_t m, int64_t other_n, int64_t other_m)
     void ls_pass_run(ls_pass *run, Py_ssize_t steps, int isa)
     void ls_bands_up(const ls_bands *bands, Py_ssize_t first, Py_ssize_t last)
@@ -276,35 +282,45 @@ def walk_sums(
     sums : (6, p) array
         Those.
     """
-    cdef Py_ssize_t m = deviation.shape[0], p = m if positions is None else positions.shape[0]
-    cdef Py_ssize_t here = 0 if upward else m, there, first, column, count
+    cdef Py_ssize_t m = deviation.shape[0], here = 0 if upward else m, there, i, column, count
+    cdef double sign = 1 if upward else -1
     cdef ls_sums *now = <ls_sums *>&state[0]
     cdef const double *weigh = NULL
     if weights is not None:
         weigh = &weights[0]
     with nogil:
-        for count in range(p + 1):
-            column = count if upward else p - 1 - count
-            if count == p:
-                there = m if upward else 0
-            elif positions is None:
-                there = column + 1 if upward else column
-            else:
-                there = positions[column]
-            first = min(here, there)
-            if here != there:
-                ls_sums_add_all(
-                    now, &deviation[first], &rest[first], weigh + first if weigh else weigh,
-                    max(there - here, here - there), 1 if upward else -1, isa,
-                )
-            here = there
-            if count < p:
-                sums[0, column] = now.s1.hi
-                sums[1, column] = now.s1.lo
-                sums[2, column] = now.s2.hi
-                sums[3, column] = now.s2.lo
-                sums[4, column] = now.w.hi
-                sums[5, column] = now.w.lo
+        if positions is None:
+            for count in range(m):
+                i = count if upward else m - 1 - count
+                ls_sums_add(now, deviation[i], rest[i], weigh + i if weigh else weigh, sign)
+                put_sums(now, sums, i)
+        else:
+            for count in range(positions.shape[0] + 1):
+                column = count if upward else positions.shape[0] - 1 - count
+                if count < positions.shape[0]:
+                    there = positions[column]
+                else:
+                    there = m if upward else 0
+                i = min(here, there)
+                if here != there:
+                    ls_sums_add_all(
+                        now, &deviation[i], &rest[i], weigh + i if weigh else weigh,
+                        max(here, there) - i, sign, isa,
+                    )
+                here = there
+                if count < positions.shape[0]:
+                    put_sums(now, sums, column)
+
+
+cdef inline void put_sums(
+    const ls_sums *now, double[:, :] sums, Py_ssize_t column
+) noexcept nogil:
+    sums[0, column] = now.s1.hi
+    sums[1, column] = now.s1.lo
+    sums[2, column] = now.s2.hi
+    sums[3, column] = now.s2.lo
+    sums[4, column] = now.w.hi
+    sums[5, column] = now.w.lo
 
 
 def lowest_bit(
@@ -375,6 +391,35 @@ def run_passes(
                 PyErr_CheckSignals()
                 if progress is not None:
                     progress(done)
+
+
+def layers(
+    Points points not None,                                 # IN
+    double[:, ::1] scratch not None,                        # scratch
+    int64_t[::1] edges not None,                            # OUT
+    int isa,
+):
+    """The edges of the best groups, by least costs of one group more after another.
+
+    Parameters
+    ----------
+    points : Points
+    scratch : (PASS_ROWS - 2 + k, n + 1 + PASS_LEAF) array
+    edges : (k + 1,) int64 array, k >= 2
+    isa : Isa
+
+    Returns
+    -------
+    bool
+        Whether these are proved to be the only best ones.
+    """
+    cdef Py_ssize_t k = edges.shape[0] - 1
+    cdef bint proved
+    with nogil:
+        proved = ls_layers_of(isa)(
+            &points.points, k, &scratch[0, 0], scratch.shape[1], &edges[0]
+        )
+    return proved
 
 
 def path_back(const uint32_t[::1] previous not None, int64_t[::1] path not None):

@@ -11,11 +11,18 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from ._kmeans1d import PASS_LEAF, PASS_ROWS, layers
 from .cells import fine_cuts, first_cells
 from .points import CHUNK, EXACT, Edges, Problem, as_integers, times_power, two_sum
 from .prices import Cuts, Progress, best_cuts
 from .rationals import exact_cost, exact_mean
 from .runs import run_cuts
+from .tables import ISA
+
+# Layers of least costs are quicker than passes if these times the digits of n are no more.
+FEW_LAYERS = 60
+# Of more values, the best cuts are often not told apart in double arithmetic.
+FEW_VALUES = 1 << 16
 
 
 def make_problem(values: NDArray, weights: NDArray | None, k: int, threads: int) -> Problem:
@@ -66,12 +73,24 @@ def optimal_cuts(
         return _cuts_about_gap(problem, k, gap, threads, progress)
     if problem.edges is not None:
         return fine_cuts(problem, k, threads=threads, progress=progress)
-    run = run_cuts(problem, k)
-    if run is not None:
-        if progress is not None:
-            progress(n, n)
-        return run
-    return best_cuts(problem, k, threads=threads, progress=progress)
+    quick = run_cuts(problem, k)
+    if quick is None:
+        quick = layer_cuts(problem, k)
+    if quick is None:
+        return best_cuts(problem, k, threads=threads, progress=progress)
+    if progress is not None:
+        progress(n, n)
+    return quick
+
+
+def layer_cuts(problem: Problem, k: int) -> Cuts | None:
+    """The best cuts into a few groups of not too many values, if double arithmetic proves them."""
+    n = len(problem.values)
+    if (k - 2) * n.bit_length() > FEW_LAYERS or n > FEW_VALUES:
+        return None
+    edges = np.empty(k + 1, np.int64)
+    scratch = np.empty((PASS_ROWS - 2 + k, n + 1 + PASS_LEAF))
+    return edges[1:-1] if layers(problem.points, scratch, edges, ISA) else None
 
 
 def group_means(problem: Problem, cuts: NDArray) -> NDArray[np.float64]:
@@ -94,9 +113,9 @@ def group_means(problem: Problem, cuts: NDArray) -> NDArray[np.float64]:
     values = problem.values
     edges = _edges(cuts, len(values))
     centers = _means(problem, edges)
-    same = np.flatnonzero(centers[1:] == centers[:-1])
-    if len(same):
-        g = int(same[0])
+    same = centers[1:] == centers[:-1]
+    if same.any():
+        g = int(np.argmax(same))
         groups = [f"{i} ({values[edges[i]]!s} to {values[edges[i + 1] - 1]!s})" for i in (g, g + 1)]
         raise ValueError(
             f"the means of groups {groups[0]} and {groups[1]} are the same float64, "
@@ -237,8 +256,9 @@ def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, in
     """
     n = len(values)
     found = 0, 0
-    gaps = np.diff(values[[0, 1, -2, -1]].astype(np.float64) / 8)[[0, 2]]
-    if gaps.max() < (float(values[-1]) / 8 - float(values[0]) / 8) / 5:
+    # Halves, because the range itself may overflow.
+    first, second, next_last, last = (float(values[i]) / 2 for i in (0, 1, -2, -1))
+    if 5 * max(second - first, last - next_last) < last - first < inf:
         return found  # surely none
     low, high = 0, n
     smallest_gap: float | Fraction = inf
@@ -326,11 +346,21 @@ def _cuts_about_gap(
 
 def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     """The correctly rounded mean of each group; the exact way where the quick one is in doubt."""
-    values, weights = problem.values, problem.weights
     if problem.edges is None:
         centers, _, safe = problem.means(edges)
     else:
         centers, _, safe = problem.at(edges).means(np.arange(len(edges)))
+    if not safe.all():
+        _mend_means(problem, edges, centers, safe)
+    # A mean of -0.0 is 0.0.
+    return centers + 0.0
+
+
+def _mend_means(
+    problem: Problem, edges: Edges, centers: NDArray[np.float64], safe: NDArray[np.bool_]
+) -> None:
+    """Replace the means that are in doubt."""
+    values, weights = problem.values, problem.weights
     sizes = np.diff(edges)
     alone = sizes == 1
     centers[alone] = values[edges[:-1][alone]]
@@ -347,8 +377,6 @@ def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     for g in np.flatnonzero(~safe).tolist():
         group = slice(edges[g], edges[g + 1])
         centers[g] = exact_mean(values[group], None if weights is None else weights[group])
-    # A mean of -0.0 is 0.0.
-    return centers + 0.0
 
 
 def _lloyd(problem: Problem, cuts: Cuts, max_iter: int, eps: float) -> Cuts:
@@ -384,7 +412,9 @@ def _nonempty(cuts: NDArray, n: int) -> Cuts:
 
 
 def _edges(cuts: NDArray, n: int) -> Edges:
-    return np.concatenate([[0], cuts, [n]]).astype(np.int64)
+    edges = np.empty(len(cuts) + 2, np.int64)
+    edges[0], edges[1:-1], edges[-1] = 0, cuts, n
+    return edges
 
 
 def _cell_points(cells: Problem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -410,6 +440,11 @@ def _cell_weights(weights: NDArray | None, edges: Edges) -> NDArray:
 
 def _evenly_spaced(values: NDArray) -> bool:
     """Whether all differences of neighbours are equal in exact arithmetic."""
+    if len(values) > 2:
+        first, second, third = values[:3].tolist()
+        # Steps are rounded by far less.
+        if abs((third - second) - (second - first)) > 1e-9 * (third - first):
+            return False
     if values.dtype.kind == "f" and max(map(abs, values[[0, -1]].tolist())) > 2.0**1022:
         return False
     start, stop = 0, 8

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import copy
+from math import frexp, ldexp
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,6 +18,8 @@ Edges = NDArray[np.int64]
 SCALE = 400
 # Values that are taken at a time, to stay in the caches.
 CHUNK = 1 << 16
+# Values from which a thread for each side of the median pays.
+TWO_SIDES_FROM = 1 << 17
 # Integers up to here are exact as float64.
 EXACT = 2**53
 
@@ -60,11 +63,15 @@ class Problem:
         self.values, self.weights, self.edges = values, weights, edges
         self.exponent = 0
         if values.dtype.kind == "f":
-            ends = values[[0, -1]].astype(np.float64)
-            self.exponent = SCALE - int(np.frexp(np.abs(ends).max())[1])
+            reach = max(abs(float(values[0])), abs(float(values[-1])))
+            self.exponent = SCALE - frexp(reach)[1]
+        # Deviations reach half the range. Parts of less than 2**-53 of that, or 2**-26 beside
+        # weights, are no use as units.
+        half = float(values[-1]) / 2 - float(values[0]) / 2
+        self._useless = frexp(half)[1] + self.exponent - (55 if weights is None else 28)
         whole = weights is None or weights.dtype.kind == "u"
         heaviest = 1 if weights is None else weights.max()
-        self._weight_exponent = 0 if whole else -int(np.frexp(heaviest)[1])
+        self._weight_exponent = 0 if whole else -frexp(heaviest)[1]
         self.cost_exponent = 2 * self.exponent + self._weight_exponent
 
         if edges is None:
@@ -74,7 +81,7 @@ class Problem:
         self.sums = np.empty((6, len(self.deviation) + 1))
         self.sums[:, n // 2 if edges is None else edges == n // 2] = 0.0
         self._given_up = False
-        if threads > 1:
+        if threads > 1 and n >= TWO_SIDES_FROM:
             from concurrent.futures import ThreadPoolExecutor  # 4 ms of the package's import
 
             with ThreadPoolExecutor(2) as pool:
@@ -86,9 +93,9 @@ class Problem:
         else:
             lowest = [self._fill(upward) for upward in (True, False)]
 
-        total = float(np.abs(self.sums[4, [0, -1]]).sum())
+        total = float(self.sums[4, -1]) - float(self.sums[4, 0])
         rounded = whole and heaviest > EXACT
-        units = (0.0, 0.0) if rounded else self._units(*np.min(lowest, axis=0).tolist())
+        units = (0.0, 0.0) if rounded else self._units(*map(min, *lowest))
         # Counts above 2**53 are rounded before they are summed.
         kappa = 2.0**-49 if rounded else (n + 16) * 2.0**-101
         tiny = (n + 16 + total) * 2.0**-980
@@ -143,12 +150,10 @@ class Problem:
         less than that once they are too small for exact sums.
         """
         n = len(self.values)
-        reach = np.abs(self._deviations(self.values[[0, -1]])[0]).max()
-        floor = int(np.frexp(reach)[1]) - (54 if self.weights is None else 27)
-        lowest, lowest_weight = 4096, 0
         stop = n if upward else 0
+        lowest, lowest_weight = 4096, 0
         for high, low, weights in self._walk(n // 2, stop, np.zeros(6)):
-            lowest = lowest_bit(high, low, lowest, floor)
+            lowest = lowest_bit(high, low, lowest, self._useless)
             if weights is not None and self.weights.dtype.kind == "f":
                 # A weight that is 0 was lost when weights were scaled down.
                 lowest_weight = lowest_bit(weights, None, lowest_weight, -54)
@@ -190,8 +195,14 @@ class Problem:
         if self.exponent < 0 or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
             return 0.0, 0.0
         unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
-        reach = max(-float(self.deviation[0]), float(self.last[-1]))
-        weight, squares = np.abs(self.sums[np.ix_([4, 2], [0, -1])]).max(axis=1).tolist()
+        reach, weight, squares = (
+            max(abs(float(first[0])), abs(float(last[-1])))
+            for first, last in [
+                (self.deviation, self.last),
+                (self.sums[4], self.sums[4]),
+                (self.sums[2], self.sums[2]),
+            ]
+        )
         # The square of a deviation times a weight is an exact pair, too.
         exact = (
             reach / unit <= (EXACT if self.weights is None else 2.0**26)
@@ -206,7 +217,7 @@ class Problem:
         if values.dtype.kind == "f":
             high = times_power(values, self.exponent)
             low = np.empty(len(values))
-            subtract(high, times_power(middle, self.exponent)[0], low)
+            subtract(high, ldexp(float(middle[0]), self.exponent), low)
             return high, low
         values, middle = as_integers(values), as_integers(middle)
         if values.dtype.itemsize < 8:

@@ -31,7 +31,7 @@ ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
     ls_estimate cost = {0, 0, 0};
     if (ls_is_single(p, i, j))
         return cost;
-    const double reach = fmax(fabs(p->first[i]), fabs(p->last[j - 1]));
+    const double reach = ls_larger(fabs(p->first[i]), fabs(p->last[j - 1]));
     const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
     cost.error = p->tiny
                + reach * (p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
@@ -73,7 +73,7 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
                                 (ls_pair){p->s1_hi[i], p->s1_lo[i]});
     const ls_pair w = ls_minus((ls_pair){p->w_hi[j], p->w_lo[j]},
                                (ls_pair){p->w_hi[i], p->w_lo[i]});
-    const double reach = fmax(fabs(p->first[i]), fabs(p->last[j - 1]));
+    const double reach = ls_larger(fabs(p->first[i]), fabs(p->last[j - 1]));
     const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
     const double s1_error = p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
                           + p->weight_tiny * reach;
@@ -120,6 +120,7 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
 #define RUN ls_pass_run_portable
 #define ADD_ALL ls_sums_add_all_portable
 #define CHOOSE_NEAR ls_choose_near_portable
+#define LAYERS ls_layers_portable
 #include "kmeans1d.inc.h"
 
 void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
@@ -159,6 +160,16 @@ ls_choose_near *ls_choose_near_of(int isa)
 #endif
 }
 
+ls_layers *ls_layers_of(int isa)
+{
+#ifdef LS_X86
+    return isa == 2 ? ls_layers_avx512 : isa == 1 ? ls_layers_avx2 : ls_layers_portable;
+#else
+    (void)isa;
+    return ls_layers_portable;
+#endif
+}
+
 /* Whether a path by the edge from i to j surely costs more than the best one by the edge from
  * `previous`, by more than the slack. As the cost is Monge, it then does for all positions on one
  * side of j, and a path by it costs more than the least of all by more than the slack: for those
@@ -166,7 +177,7 @@ ls_choose_near *ls_choose_near_of(int isa)
 static int is_of_no_interest(const ls_bands *b, ptrdiff_t i, ptrdiff_t j)
 {
     const ls_estimate cost = ls_group_cost(b->points, b->positions[i], b->positions[j]);
-    return b->before[i] + fmax(cost.hi - cost.error, 0) + b->price
+    return b->before[i] + ls_larger(cost.hi - cost.error, 0) + b->price
          > (b->upper[j] + b->slack) * (1 + 0x1p-48);
 }
 
@@ -308,8 +319,8 @@ static int keep(kept_edges *k, ptrdiff_t i, ls_estimate total, int32_t fewest, i
 /* Drops what has been surpassed, and says where the edges to the next position start. */
 static void close_edges(ls_sweep *s, ptrdiff_t j, kept_edges *k)
 {
-    ptrdiff_t kept = 0;
-    for (ptrdiff_t e = 0; e < k->n; e++)
+    ptrdiff_t kept = k->n > 0;
+    for (ptrdiff_t e = 1; e < k->n; e++)
         if (!is_more(&k->totals[e], &k->totals[0]))
             copy_edge(k, kept++, e);
     s->starts[j + 1] = s->starts[j] + kept;
@@ -337,7 +348,7 @@ static int consider_edges(ls_sweep *s, ptrdiff_t j)
     for (ptrdiff_t i = s->nearest[j]; i >= s->farthest[j]; i--) {
         const ls_estimate cost = ls_group_cost(s->points, s->positions[i], s->positions[j]);
         /* No term is negative, so that the sum is rounded by little of it. */
-        const double least = s->before[i] + fmax(cost.hi - cost.error, 0) + s->after[j];
+        const double least = s->before[i] + ls_larger(cost.hi - cost.error, 0) + s->after[j];
         s->work++;
         /* A path by an earlier edge could go through i, for a price. */
         if (least > s->limit)

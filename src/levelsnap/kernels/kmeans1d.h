@@ -32,6 +32,12 @@ typedef struct {
     double unit, weight_unit;
 } ls_points;
 
+/* As fmax, which is a call of the library. */
+static inline double ls_larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* The sum of any a and b, exactly (Knuth). */
 static inline ls_pair ls_two_sum(double a, double b)
 {
@@ -67,19 +73,22 @@ typedef struct {
 } ls_sums;
 
 /* Adds a value, times `sign`. Its deviation is deviation + rest, with |rest| at most half a unit in
- * the last place. */
-static inline void ls_sums_add(ls_sums *sums, double deviation, double rest, double weight,
+ * the last place; weight: NULL where it is 1. */
+static inline void ls_sums_add(ls_sums *sums, double deviation, double rest, const double *weight,
                                double sign)
 {
-    ls_pair first = ls_two_product(deviation, weight);
-    first.lo += rest * weight;
-    ls_pair square = ls_two_product(deviation, deviation);
-    square.lo += 2 * deviation * rest;
-    ls_pair second = ls_two_product(square.hi, weight);
-    second.lo += square.lo * weight;
+    ls_pair first = {deviation, rest}, second = ls_two_product(deviation, deviation);
+    second.lo += 2 * deviation * rest;
+    if (weight) {
+        const ls_pair square = second;
+        first = ls_two_product(deviation, *weight);
+        first.lo += rest * *weight;
+        second = ls_two_product(square.hi, *weight);
+        second.lo += square.lo * *weight;
+    }
     sums->s1 = ls_add(sums->s1, (ls_pair){sign * first.hi, sign * first.lo});
     sums->s2 = ls_add(sums->s2, (ls_pair){sign * second.hi, sign * second.lo});
-    sums->w = ls_add(sums->w, (ls_pair){sign * weight, 0});
+    sums->w = ls_add(sums->w, (ls_pair){weight ? sign * *weight : sign, 0});
 }
 
 /* Adds n values; weights: NULL where each is 1. */
@@ -133,6 +142,18 @@ void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa);
 void ls_pass_run_portable(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx2(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx512(ls_pass *pass, ptrdiff_t steps);
+
+/* The best cuts into k groups, k >= 2, by least costs of 1, 2, .. groups up to every position.
+ * Returns 0 unless these cuts are proved to be the only ones that good. No price is to be found, but
+ * the time grows with k.
+ *
+ * scratch: LS_PASS_ROWS - 2 + k rows, `stride` apart, of n + 1 + LS_LEAF
+ * edges: OUT, k + 1
+ */
+typedef int ls_layers(const ls_points *points, ptrdiff_t k, double *scratch, ptrdiff_t stride,
+                      int64_t *edges);
+ls_layers ls_layers_portable, ls_layers_avx2, ls_layers_avx512;
+ls_layers *ls_layers_of(int isa);
 
 /* Which edges between n chosen positions may belong to a path within a limit. Those to a position
  * come from between two others, which never decrease with it, as the cost is Monge: they are found

@@ -1,5 +1,5 @@
 /* Template: sums, and least costs with a price, by online divide and conquer. The includer defines
- * the names ADD_ALL, RUN and CHOOSE_NEAR.
+ * the names ADD_ALL, RUN, CHOOSE_NEAR and LAYERS.
  *
  *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
  *
@@ -164,12 +164,13 @@ static INLINE void finish(const chart *c, ptrdiff_t j, double best, double arg)
     c->arg[j] = arg;
 }
 
+/* Bars those steps of a leaf that are not after a candidate of its own. */
+static const double bars[2 * LS_LEAF] = {INFINITY, INFINITY, INFINITY, INFINITY,
+                                         INFINITY, INFINITY, INFINITY, INFINITY};
+
 /* As settle, for at most LS_LEAF steps. */
 static void leaf(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, place *at_r)
 {
-    /* Bars those steps that are not after a candidate of the leaf's own. */
-    static const double bars[2 * LS_LEAF] = {INFINITY, INFINITY, INFINITY, INFINITY,
-                                             INFINITY, INFINITY, INFINITY, INFINITY};
     double best[LS_LEAF], arg[LS_LEAF];
     lanes x;
     start_lanes(&x, c, l + 1);
@@ -400,11 +401,6 @@ static void draw(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, const char
         draw_steps(pass, start, end, 1, c->s1 + from, c->s2 + from, c->w + from);
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* Bounds of the errors of a chart of the steps start..end, the last of which is c's `last`; see the
  * errors of a group's cost in _kmeans1d.pyx. */
 static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, ptrdiff_t last,
@@ -414,11 +410,11 @@ static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, pt
     const ls_points *p = pass->points;
     const ptrdiff_t ends[3] = {position(pass, start), position(pass, pass->done),
                                position(pass, end)};
-    double reach = larger(fabs(near_after(pass, start)), fabs(far_after(pass, end - 1)));
+    double reach = ls_larger(fabs(near_after(pass, start)), fabs(far_after(pass, end - 1)));
     double first = 0, weight = 0;
     for (int t = 0; t < 3; t++) {
-        first = larger(first, 2 * fabs(p->s1_hi[ends[t]]));
-        weight = larger(weight, 2 * fabs(p->w_hi[ends[t]]));
+        first = ls_larger(first, 2 * fabs(p->s1_hi[ends[t]]));
+        weight = ls_larger(weight, 2 * fabs(p->w_hi[ends[t]]));
     }
     const double w_error = p->weight_kappa * weight + p->weight_tiny;
     const double s1_error = (p->kappa + tail) * first + p->tiny + reach * (w_error + tail * weight);
@@ -426,8 +422,8 @@ static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, pt
                           + reach * (4 * s1_error + reach * (w_error + tail * weight));
 
     const double near = spread(pass, start, pass->done, end);
-    const double local = larger(fabs(c->s1[0]), fabs(c->s1[last]));
-    const double between = larger(fabs(c->w[0]), fabs(c->w[last]));
+    const double local = ls_larger(fabs(c->s1[0]), fabs(c->s1[last]));
+    const double between = ls_larger(fabs(c->w[0]), fabs(c->w[last]));
     c->s1_error = 2 * s1_error + 2 * ulp * local;
     c->w_error = 2 * w_error + (p->weight_tiny > 0 || between >= 0x1p53 ? 4 * ulp * between : 0);
     c->error = 2 * s2_error + 32 * ulp * (local * near + c->price) + 4 * ulp * fabs(c->f[0])
@@ -582,7 +578,7 @@ void ADD_ALL(ls_sums *sums, const double *deviation, const double *rest, const d
         sums->w = join(sums->w, w, sign);
     }
     for (; i < n; i++)
-        ls_sums_add(sums, deviation[i], rest[i], weights ? weights[i] : 1, sign);
+        ls_sums_add(sums, deviation[i], rest[i], weights ? weights + i : NULL, sign);
 }
 
 ptrdiff_t CHOOSE_NEAR(const ls_candidates *from, ptrdiff_t n, double s1, double s2, double w,
@@ -614,4 +610,84 @@ ptrdiff_t CHOOSE_NEAR(const ls_candidates *from, ptrdiff_t n, double s1, double 
                 if (costs[t] <= limit)
                     chosen[count++] = (int32_t)t;
     return count;
+}
+
+/* Least costs of a group more than c->f has, for the steps first..last, whose best candidates lie
+ * in low..high. */
+static void settle_layer(const chart *c, double *out, ptrdiff_t first, ptrdiff_t last,
+                         ptrdiff_t low, ptrdiff_t high)
+{
+    while (last - first >= LS_LEAF) {
+        const ptrdiff_t middle = first + (last - first) / 2;
+        place at = nowhere;
+        scan(c, middle, low, high < middle ? high : middle - 1, &at);
+        out[middle] = at.best - c->error;
+        settle_layer(c, out, first, middle - 1, low, at.high);
+        first = middle + 1;
+        low = at.low;
+    }
+    double best[LS_LEAF], arg[LS_LEAF];
+    lanes x;
+    start_lanes(&x, c, first);
+    for (ptrdiff_t i = low; i <= high && i < last; i++)
+        consider(&x, c, i, i < first ? NULL : bars + LS_LEAF - (i - first + 1));
+    store_lanes(&x, best, arg);
+    for (ptrdiff_t j = first; j <= last; j++)
+        out[j] = best[j - first] - c->error;
+}
+
+/* Of the candidates first..j-1 for j: the best one. */
+static ptrdiff_t best_candidate(const chart *c, ptrdiff_t first, ptrdiff_t j)
+{
+    place at = nowhere;
+    scan(c, j, first, j - 1, &at);
+    return at.arg;
+}
+
+int LAYERS(const ls_points *points, ptrdiff_t k, double *scratch, ptrdiff_t stride, int64_t *edges)
+{
+    const ptrdiff_t n = points->n;
+    const ls_pass pass = {.points = points, .done = n / 2};
+    double *least = scratch + 4 * stride; /* of one group; behind it, of two, and so on */
+    chart c = {scratch, scratch + stride, scratch + 2 * stride, least, NULL,
+               scratch + 3 * stride, 0, 0, 0, 0};
+    draw(&pass, 0, n, &c, 0);
+    c.f[0] = c.f[n / 2] = 0;
+    bound_errors(&pass, 0, n, n, &c);
+    /* That is of sums, which costs do not exceed by much, and of a few costs. */
+    c.error *= 2;
+    for (ptrdiff_t j = 0; j <= n; j += LANES) {
+        const VEC cost = lower_cost(SUBV(LOADV(c.s1 + j), SPREAD(c.s1[0])),
+                                    SUBV(LOADV(c.s2 + j), SPREAD(c.s2[0])),
+                                    SUBV(LOADV(c.w + j), SPREAD(c.w[0] + c.w_error)),
+                                    SPREAD(c.s1_error));
+        STOREV(c.f + j, SUBV(cost, SPREAD(c.error)));
+    }
+    for (ptrdiff_t groups = 2; groups < k; groups++) {
+        c.f = least + (groups - 2) * stride;
+        settle_layer(&c, c.f + stride, groups, n, groups - 1, n - 1);
+    }
+    edges[0] = 0;
+    edges[k] = n;
+    double total = 0, behind = 0;
+    for (ptrdiff_t g = k; g > 0; g--) {
+        c.f = least + (g - 2) * stride;
+        if (g > 1)
+            edges[g - 1] = best_candidate(&c, g - 1, edges[g]);
+        const ls_estimate cost = ls_group_cost(points, edges[g - 1], edges[g]);
+        total += cost.hi + cost.error;
+    }
+    total *= 1 + 0x1p-40;
+    /* No other cuts may cost as little. */
+    for (ptrdiff_t g = k; g > 1; g--) {
+        c.f = least + (g - 2) * stride;
+        best_candidate(&c, g - 1, edges[g]);
+        const double limit = total - behind + c.error;
+        for (ptrdiff_t i = g - 1; i < edges[g]; i++)
+            if (c.bound[i - (g - 1)] <= limit && i != edges[g - 1])
+                return 0;
+        const ls_estimate cost = ls_group_cost(points, edges[g - 1], edges[g]);
+        behind += ls_larger(cost.hi - cost.error, 0) * (1 - 0x1p-50);
+    }
+    return 1;
 }

@@ -24,6 +24,7 @@ LS_TARGET_BEGIN("avx512f,avx512dq,avx512vl")
 #define RUN ls_pass_run_avx512
 #define ADD_ALL ls_sums_add_all_avx512
 #define CHOOSE_NEAR ls_choose_near_avx512
+#define LAYERS ls_layers_avx512
 #include "kmeans1d.inc.h"
 LS_TARGET_END
 #endif
