@@ -89,7 +89,8 @@ def best_cuts(
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
     search = Search(problem, k, threads, progress, price)
-    search.narrow(SLACK)
+    # Where groups are small, most positions are kept anyway.
+    search.narrow(max(SLACK, 0.1 * (4 * k / n) ** 2))
     while True:
         graph = search.graph()
         cuts = graph.best_cuts(k, search.bracket)
@@ -157,7 +158,7 @@ class Search:
             self._edges = self._pass()
             off = abs(len(self._edges) - 1 - self.k)
             # Near k the least cost of k groups is about a parabola of k, whose slope is the price.
-            self._slack = 4 * off * (off + 2) / self.k
+            self._slack = self.bracket.power * off * (off + 2) / self.k
             if self._slack <= most:
                 self.limit = self._cost(self._edges) + self._slack * self.price
                 self.is_rough = self._slack > 0
@@ -189,11 +190,9 @@ class Search:
 
 def first_price(problem: Problem, k: int) -> float:
     """About the price that makes k groups best, from some of the positions."""
-    points, n = problem.points, len(problem.points)
-    # Exact for evenly spread values.
-    price = _clipped(2 * path_cost(points, np.array([0, n]))[0] / k**3)
-    cells = max(2048, 32 * k)
-    if 4 * cells > n:
+    price = _clipped(_spread(problem, 8 * k) ** 3 / (6 * float(k) ** 3))
+    cells = max(256, 32 * k)
+    if 4 * cells > len(problem.points):
         return price
     edges = _balanced_edges(problem, cells)
     sums = problem.sums.take(edges, axis=1)
@@ -204,10 +203,25 @@ def first_price(problem: Problem, k: int) -> float:
         found = passes.run(price)
         if len(found) - 1 == k:
             return bracket.middle_price(price, found)
+        price = bracket.next_price(price, found)
         if bracket.stuck:
             break
-        price = bracket.next_price(price, found)
     return price
+
+
+def _spread(problem: Problem, most: int) -> float:
+    """The sum of (width**2 weight)**(1/3) over some cells.
+
+    Of k levels that are as dense as is best, which is as the cube root of the density of the
+    values (Panter and Dite 1951), the cost is the cube of this over 12 k**2.
+    """
+    n = len(problem.points)
+    cells = min(n // 2, most)
+    edges = np.arange(cells + 1) * n // cells
+    # From value to value, so that a gap counts too.
+    width = np.diff(problem.deviation[np.minimum(edges, n - 1)])
+    with np.errstate(under="ignore"):
+        return float(np.cbrt(width**2 * np.diff(problem.sums[4, edges])).sum())
 
 
 def _balanced_edges(problem: Problem, cells: int) -> Edges:
@@ -268,6 +282,8 @@ class Bracket:
     fewer, more : array or None
         Edges of the best groups at `high` and at `low`, the closest to k that are known.
     stuck : bool
+    power : float
+        The price is about this power of 1 / groups.
     """
 
     def __init__(self, points: Points, k: int) -> None:
@@ -275,11 +291,13 @@ class Bracket:
         self.fewer: Edges | None = None
         self.more: Edges | None = None
         self.high, self.low = inf, 0.0
+        self._costs: dict[int, float] = {}
         self.stuck = False
         self._tries = 0
+        self._sloped = False
         self._last: tuple[float, int] | None = None
-        # The price is about this power of 1 / groups: 3, if there are many (Panter and Dite 1951).
-        self._power = 3.0
+        # If there are many (Panter and Dite 1951).
+        self.power = 3.0
 
     def next_price(self, price: float, edges: Edges) -> float:
         """The price to try after these edges were best at `price`, with not k groups."""
@@ -288,26 +306,32 @@ class Bracket:
     def _next(self, price: float, edges: Edges) -> float:
         k, found = self.k, len(edges) - 1
         self._tries += 1
-        if found < k and (self.fewer is None or found >= len(self.fewer)):
-            self.fewer, self.high, self._tries = edges, price, 0
-        elif found > k and (self.more is None or found < len(self.more) - 1):
-            self.more, self.low, self._tries = edges, price, 0
+        # As many groups at a price closer to the one that is looked for are better to go on from.
+        if found < k and (self.fewer is None or found >= len(self.fewer) - 1):
+            if self.fewer is None or found >= len(self.fewer):
+                self._tries = 0
+            self.fewer, self.high = edges, min(price, self.high)
+        elif found > k and (self.more is None or found <= len(self.more) - 1):
+            if self.more is None or found < len(self.more) - 1:
+                self._tries = 0
+            self.more, self.low = edges, max(price, self.low)
         if self._last is not None and self._last[1] != found:
             power = (log(self._last[0]) - log(price)) / log(found / self._last[1])
-            self._power = min(max(power, 1.0), 12.0)
+            self.power = min(max(power, 1.0), 12.0)
         self._last = price, found
         if self.fewer is None or self.more is None:
             # Half a group further, for it is as well to have k between two others.
             ratio = (found + (0.5 if found > k else -0.5)) / k
-            step = self._power * 8.0 ** min(self._tries, 13) * log(ratio)
+            step = self.power * max(1.0, 8.0 ** min(self._tries, 13) / 2) * log(ratio)
             return price * exp(min(max(step, -25.0), 25.0))
-        self.stuck = self._tries > 1
+        self.stuck = self._sloped and self._tries > 0
         fewer, more = len(self.fewer) - 1, len(self.more) - 1
-        if self._tries == 0 and more - fewer > 4 and fewer > 1:
-            power = (log(self.high) - log(self.low)) / log(more / fewer)
-            near, count = (self.high, fewer) if k * k < fewer * more else (self.low, more)
-            return exp(log(near) + power * log(count / k))
-        return self._slope(self.fewer, self.more)
+        self._sloped = self._tries > 1 or more - fewer <= 8 or fewer <= 1
+        if self._sloped:
+            return self._slope(self.fewer, self.more)
+        power = (log(self.high) - log(self.low)) / log(more / fewer)
+        near, count = (self.high, fewer) if k * k < fewer * more else (self.low, more)
+        return exp(log(near) + power * log(count / k))
 
     @property
     def lost(self) -> bool:
@@ -328,13 +352,19 @@ class Bracket:
         return sqrt(self._price_at_k(self.fewer, edges)) * sqrt(self._price_at_k(edges, self.more))
 
     def _slope(self, fewer: Edges, more: Edges) -> float:
-        cost = path_cost(self.points, fewer)[0] - path_cost(self.points, more)[0]
+        cost = self._cost(fewer) - self._cost(more)
         return cost / (len(more) - len(fewer))
+
+    def _cost(self, edges: Edges) -> float:
+        """Of about the best groups; of each number of groups, once."""
+        if len(edges) not in self._costs:
+            self._costs[len(edges)] = path_cost(self.points, edges)[0]
+        return self._costs[len(edges)]
 
     def _price_at_k(self, fewer: Edges, more: Edges) -> float:
         """From the slope, which is the price of the number of groups in the middle."""
         middle = (len(fewer) + len(more) - 2) / 2
-        return self._slope(fewer, more) * (middle / self.k) ** self._power
+        return self._slope(fewer, more) * (middle / self.k) ** self.power
 
 
 class Graph:
