@@ -18,7 +18,7 @@ cdef extern from "nearest.h" nogil:
         uint64_t low_key
         int left
         int shift
-        uint32_t last
+        uint64_t last
         uint32_t half
         const uint32_t *packed
         const uint16_t *starts

@@ -66,7 +66,7 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
         return Method.PATTERNS
     if (
         has_packed(ISA, type)
-        and PACKED_ABOVE[ISA] < k <= 1 << 16
+        and PACKED_ABOVE[lanes] < k <= 1 << 16
         and size >= max(PACKED_FROM, 64 * k)
     ):
         return Method.PACKED  # or nodes, if thresholds are crowded
@@ -83,8 +83,9 @@ def choose_method(dtype: np.dtype, k: int, size: int) -> Method:
     return Method.SEARCH
 
 
-# From how many levels on, and for an image of what size, making a packed grid pays.
-PACKED_ABOVE = {Isa.AVX2: 64, Isa.AVX512: 256}
+# Above how many levels, by lanes of a register, and from what size of an image making a packed grid
+# pays.
+PACKED_ABOVE = {8: 64, 16: 256}
 PACKED_FROM = 1 << 19
 
 
@@ -345,7 +346,7 @@ class Positions(NamedTuple):
 def make_packed(thresholds: NDArray, first: int) -> tuple[Grid, float]:
     """The packed grid (kernels/packed.inc.h) with the fewest thresholds in crowded cells.
 
-    And their share. For 32-bit types, and K of at most 65,536.
+    And their share. For 32- and 64-bit types, and K of at most 65,536.
     """
     cells = min(max(MIN_PACKED, 1 << (4 * len(thresholds) - 1).bit_length()), MAX_PACKED)
     # One far threshold at an end would leave few cells to the others.
@@ -360,16 +361,22 @@ def make_packed(thresholds: NDArray, first: int) -> tuple[Grid, float]:
 
 def _keyed(thresholds: NDArray, low: Any, high: Any, cells: int) -> Positions:
     """Positions by differences of keys; those outside low ... high have cells of their own."""
-    keys, low, high = (
-        ordered_keys(np.atleast_1d(x)).astype(np.int64) for x in (thresholds, low, high)
-    )
+    keys, low, high = (ordered_keys(np.atleast_1d(x)) for x in (thresholds, low, high))
     bits = cells.bit_length() - 1 + FRACTION_BITS
-    size = int(high[0] - low[0] + 1).bit_length()
+    size = (int(high[0]) - int(low[0]) + 1).bit_length()
     left, shift = max(bits - size, 0), max(size - bits, 0)
     cell = max(1 << FRACTION_BITS + shift >> left, 1)
+    largest = np.iinfo(keys.dtype).max
     low_key = max(int(low[0]) - cell, 0)
-    last = min(int(high[0]) + cell, 2**32 - 1) - low_key
-    at, above = (np.clip(keys + step - low_key, 0, last) << left >> shift for step in (0, 1))
+    last = min(int(high[0]) + cell, largest) - low_key
+    kind = keys.dtype.type
+    at, above = (
+        np.minimum(np.maximum(x, kind(low_key)) - kind(low_key), kind(last))
+        << kind(left)
+        >> kind(shift)
+        for x in (keys, np.minimum(keys, largest - 1) + kind(1))
+    )
+    at, above = at.astype(np.int64), above.astype(np.int64)
     grid = Grid(0.0, 0.0, low_key, left, shift, last, 0)
     return Positions(grid, (last << left >> shift + FRACTION_BITS) + 1, at, above)
 

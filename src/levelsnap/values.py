@@ -337,6 +337,8 @@ def _places(sizes: NDArray[np.intp], starts: NDArray[np.intp]) -> NDArray[np.int
 def _make_deal(image: Image, thresholds: NDArray, threads: int, kept: int = 0) -> Deal:
     k = len(thresholds) + 1
     method = tables.choose_method(thresholds.dtype, k, image.size)
+    if method == tables.Method.PACKED:  # slow for elements that are thresholds, as many are here
+        method = tables.Method.NODES
     table = tables.search_table(thresholds, method, k, label_size=2)
     return Deal(image, table, element_type(thresholds.dtype), k + 1, threads, kept)
 

@@ -98,6 +98,7 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
 #define SUB(a, b) _mm256_sub_epi32(a, b)
 #define SHIFT_LEFT(v, count) _mm256_sll_epi32(v, count)
 #define SHIFT_RIGHT(v, count) _mm256_srl_epi32(v, count)
+#define PUT_POSITIONS STOREU
 
 /* The lower 16 bits of each lane. */
 static INLINE __m256i low_halves(const uint32_t *p)

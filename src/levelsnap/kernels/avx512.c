@@ -97,6 +97,7 @@ static INLINE __m512i found(const uint32_t *node, const uint16_t *below, size_t 
 #define SUB(a, b) _mm512_sub_epi32(a, b)
 #define SHIFT_LEFT(v, count) _mm512_sll_epi32(v, count)
 #define SHIFT_RIGHT(v, count) _mm512_srl_epi32(v, count)
+#define PUT_POSITIONS(to, position) _mm512_storeu_si512(to, position)
 
 static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell, uint16_t *label)
 {
@@ -177,6 +178,15 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define PUT_NODES(to, position)                                                                   \
     _mm256_storeu_si256((void *)(to), _mm512_cvtepi64_epi32(_mm512_slli_epi64(position, 6)))
 
+/* For packed.inc.h */
+#define MAXU(a, b) _mm512_max_epu64(a, b)
+#define MINU(a, b) _mm512_min_epu64(a, b)
+#define SUB(a, b) _mm512_sub_epi64(a, b)
+#define SHIFT_LEFT(v, count) _mm512_sll_epi64(v, count)
+#define SHIFT_RIGHT(v, count) _mm512_srl_epi64(v, count)
+#define PUT_POSITIONS(to, position)                                                               \
+    _mm256_storeu_si256((void *)(to), _mm512_cvtepi64_epi32(position))
+
 static INLINE void put_labels64(char *labels, const __m512i *position, int size, int stream)
 {
     (void)stream;
@@ -197,8 +207,17 @@ static INLINE void put_labels64(char *labels, const __m512i *position, int size,
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmp_pd_mask(PD(t), PD(v), _CMP_LT_OQ)
 #define IS_NAN(v) _mm512_cmp_pd_mask(PD(v), PD(v), _CMP_UNORD_Q)
+#define ORDERED(v)                                                                                \
+    _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi64(v, 63), SPREAD(1ull << 63)))
+#define LINEAR(v, low, scale, last)                                                               \
+    _mm512_cvttpd_epi64(_mm512_min_pd(                                                            \
+        _mm512_max_pd(_mm512_mul_pd(_mm512_sub_pd(PD(v), _mm512_set1_pd(low)),                    \
+                                    _mm512_set1_pd(scale)),                                       \
+                      _mm512_setzero_pd()),                                                       \
+        _mm512_set1_pd(last)))
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #define NAME int64
@@ -206,8 +225,10 @@ static INLINE void put_labels64(char *labels, const __m512i *position, int size,
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epi64_mask(t, v)
 #define IS_NAN NEVER
+#define ORDERED(v) _mm512_xor_si512(v, SPREAD(1ull << 63))
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #define NAME uint64
@@ -215,8 +236,10 @@ static INLINE void put_labels64(char *labels, const __m512i *position, int size,
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmplt_epu64_mask(t, v)
 #define IS_NAN NEVER
+#define ORDERED SAME
 #include "registers.inc.h"
 #include "nodes.inc.h"
+#include "packed.inc.h"
 #include "type_undef.h"
 
 #include "lanes_undef.h"
@@ -414,9 +437,9 @@ const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
     [LS_INT32] = {search_int32, 8, 16, 4, 64, nodes_int32, 8, packed_int32},
     [LS_UINT32] = {search_uint32, 8, 16, 4, 64, nodes_uint32, 8, packed_uint32},
     [LS_FLOAT32] = {search_float32, 8, 16, 4, 64, nodes_float32, 8, packed_float32},
-    [LS_INT64] = {search_int64, 7, 8, 8, 32, nodes_int64, 7, NULL},
-    [LS_UINT64] = {search_uint64, 7, 8, 8, 32, nodes_uint64, 7, NULL},
-    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32, nodes_float64, 7, NULL},
+    [LS_INT64] = {search_int64, 7, 8, 8, 32, nodes_int64, 7, packed_int64},
+    [LS_UINT64] = {search_uint64, 7, 8, 8, 32, nodes_uint64, 7, packed_uint64},
+    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32, nodes_float64, 7, packed_float64},
 };
 
 LS_TARGET_END

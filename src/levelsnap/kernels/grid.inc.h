@@ -22,7 +22,7 @@ static void NAME_(cells)(const ls_grid *grid, const ELEMENT *x, ptrdiff_t n, uin
         return;
     }
 #endif
-    const KEY low = (KEY)grid->low_key, last = grid->last;
+    const KEY low = (KEY)grid->low_key, last = (KEY)grid->last;
     for (ptrdiff_t i = 0; i < n; i++) {
         const KEY key = ORDERED(x[i]);
         const KEY at = (key > low ? key - low : 0) >> grid->shift;

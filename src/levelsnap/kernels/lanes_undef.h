@@ -13,3 +13,9 @@
 #undef PUT_LABELS
 #undef PUT_NODES
 #undef SPREAD_AT
+#undef MAXU
+#undef MINU
+#undef SUB
+#undef SHIFT_LEFT
+#undef SHIFT_RIGHT
+#undef PUT_POSITIONS

@@ -49,7 +49,7 @@ typedef struct {
     uint64_t low_key;      /* else: cell = (key - low_key) >> shift */
     int left;              /* LS_PACKED: the difference is first shifted to the left */
     int shift;
-    uint32_t last;         /* the last cell; LS_PACKED: position, or difference of keys */
+    uint64_t last;         /* the last cell; LS_PACKED: position, or difference of keys */
     uint32_t half;         /* the first step of the search in a cell */
     const uint32_t *packed;
     const uint16_t *starts;

@@ -11,10 +11,10 @@
  * Cells are fetched one by one: no slower than by the instructions that gather on the CPUs that
  * have quick ones, and much quicker on the others.
  *
- * Of the instruction set: VEC, LANES, LOADV, STOREU, SPREAD, PREFETCH, MASK, NO_NAN, NAN_OR,
- * ANY_NAN, of unsigned 32-bit lanes MAXU, MINU, SUB, SHIFT_LEFT, SHIFT_RIGHT, and what found.inc.h
- * defines. Of the type: NAME, ELEMENT, IS_NAN, ORDERED (as ls_float32_key and its like), LINEAR
- * (positions, for floats).
+ * Of the instruction set and lane size: VEC, LANES, LOADV, SPREAD, PREFETCH, MASK, NO_NAN, NAN_OR,
+ * ANY_NAN, of unsigned lanes MAXU, MINU, SUB, SHIFT_LEFT, SHIFT_RIGHT, PUT_POSITIONS (as 32 bits),
+ * and what found.inc.h defines. Of the type: NAME, ELEMENT, IS_NAN, ORDERED (as ls_float32_key and
+ * its like), LINEAR (positions, for floats; NaN's is within bounds).
  */
 
 #ifndef LINEAR /* integers */
@@ -24,7 +24,8 @@
 /* Positions of CHUNK elements. Returns nonzero for a NaN. */
 static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uint32_t *at)
 {
-    const float low = (float)grid->low, scale = (float)grid->scale, last = (float)grid->last;
+    const ELEMENT low = (ELEMENT)grid->low, last = (ELEMENT)grid->last;
+    const ELEMENT scale = (ELEMENT)grid->scale;
     const VEC low_key = SPREAD(grid->low_key), last_key = SPREAD(grid->last);
     const __m128i left = _mm_cvtsi32_si128(grid->left), right = _mm_cvtsi32_si128(grid->shift);
     MASK nan = NO_NAN;
@@ -34,10 +35,10 @@ static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uint32
         PREFETCH(x + i);
         nan = NAN_OR(nan, IS_NAN(v));
         if (scale > 0)
-            STOREU(at + i, LINEAR(v, low, scale, last));
+            PUT_POSITIONS(at + i, LINEAR(v, low, scale, last));
         else {
             const VEC above = MINU(SUB(MAXU(ORDERED(v), low_key), low_key), last_key);
-            STOREU(at + i, SHIFT_RIGHT(SHIFT_LEFT(above, left), right));
+            PUT_POSITIONS(at + i, SHIFT_RIGHT(SHIFT_LEFT(above, left), right));
         }
     }
     return ANY_NAN(nan);
