@@ -350,10 +350,10 @@ def make_packed(thresholds: NDArray, first: int) -> tuple[Grid, float]:
     """
     cells = min(max(MIN_PACKED, 1 << (4 * len(thresholds) - 1).bit_length()), MAX_PACKED)
     # One far threshold at an end would leave few cells to the others.
-    ends = [thresholds[[end, -1 - end]] for end in range(1 + (len(thresholds) > 2))]
-    maps = [_keyed(thresholds, *pair, cells) for pair in ends]
+    ends = [(thresholds[i], thresholds[-1 - i]) for i in range(1 + (len(thresholds) > 2))]
+    maps = [_keyed(thresholds, low, high, cells) for low, high in ends]
     if thresholds.dtype.kind == "f":
-        maps += filter(None, (_linear(thresholds, *pair, cells) for pair in ends))
+        maps += filter(None, (_linear(thresholds, low, high, cells) for low, high in ends))
     shares = [positions.crowded() for positions in maps]
     best = int(np.argmin(shares))
     return _packed(maps[best], first), shares[best]
