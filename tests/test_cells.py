@@ -1,6 +1,7 @@
 """From coarse to fine: cuts of values gathered in cells, against those of all values one by one."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -138,3 +139,35 @@ def test_sums_are_within_their_bounds(isa, weighted):
                 for hi, lo, x in zip(column[::2], column[1::2], exact, strict=True):
                     found = (Fraction(hi) + Fraction(lo)) * (1 if upward else -1)
                     assert abs(found - x) <= Fraction(n + 16, 2**104) * x
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64"])
+def test_excess_is_at_least_what_it_may_cost(kind):
+    """Where deviations from the median are rounded, to steps that are wider than some cells."""
+    random = np.random.default_rng(2)
+    for _ in range(100):
+        far = np.unique(random.integers(0, 9000, 20))
+        values = np.append(np.arange(-21, 0) - 2**62, far + 2**62 - 2**14)
+        if kind == "float64":
+            # Below 1 there are twice as many floats as beyond it, where the deviations are.
+            values = np.append(np.arange(-21, 0) / 64, 1 - np.unique(far // 600) * 2.0**-53 * 3)
+            values = np.sort(values)
+        n = len(values)
+        edges = np.unique(np.append(random.integers(0, n, 12), [0, n // 2, n]))
+        problem = Problem(values, None, 1, edges)
+        reach = np.full(len(edges) - 1, random.uniform(0, 1) * 2.0 ** random.uniform(10, 60))
+        reach *= 2.0**problem.exponent if kind == "int64" else 2.0 ** (problem.exponent - 60)
+        excess = cells._excess(problem, reach)
+        for cell, (start, stop) in enumerate(pairwise(edges)):
+            width = Fraction(values[stop - 1].item()) - Fraction(values[start].item())
+            width *= Fraction(2) ** problem.exponent
+            least = int(stop - start) * width * max(Fraction(reach[cell]) / 2, 4 * width)
+            assert excess[cell] >= least
+
+
+def test_weights_whose_sum_is_beyond_floats(divided):
+    values = np.sort(np.random.default_rng(4).normal(size=40_000))
+    problem = kmeans1d.make_problem(values, np.full(40_000, 1e305), 3, 1)
+    cuts = kmeans1d.optimal_cuts(problem, 3)
+    assert divided
+    assert cuts.tolist() == kmeans1d.best_cuts(Problem(values, None), 3).tolist()

@@ -24,7 +24,8 @@ inside. With centers that are as they were it costs, for each of these at most k
 W (b - a) max(g / 2, 4 (b - a)) more than P, which costs no more than any other partition.
 
 No distance g is known, but a bound: the values within g / 4 of M are farther than g / 4 from their
-centers, so that g**2 / 16 times their weight is no more than P costs.
+centers, so that g**2 / 16 times their weight is no more than P costs. And those within g / 8 would
+each gain (3 g / 8)**2 - (g / 8)**2 = g**2 / 8 from one more center, at M.
 """
 
 from math import inf
@@ -60,7 +61,8 @@ def first_cells(values: NDArray, weights: NDArray | None, k: int) -> Edges | Non
     heavy = inside[:0]
     if weights is not None:
         # Values that outweigh a cell are taken alone.
-        heavy = np.flatnonzero(weights > weights.mean(dtype=np.float64) * (n / cells))
+        with np.errstate(over="ignore"):
+            heavy = np.flatnonzero(weights > weights.mean(dtype=np.float64) * (n / cells))
     return _together(inside, heavy, heavy + 1, [n // 2, n])
 
 
@@ -141,9 +143,15 @@ def _excess(cells: Problem, reach: NDArray[np.float64]) -> NDArray[np.float64]:
     `reach`: how far apart the centers of two groups may be that are cut inside.
     """
     sums, width = cells.sums, cells.last - cells.deviation
+    width += np.where(width > 0, _rounding(cells.deviation, cells.last), 0.0)
     rounding = (cells.bounds[2] + 2.0**-90) * (sums[4, -1] - sums[4, 0])
     weight = np.diff(sums[4]) + np.diff(sums[5]) + rounding
     return weight * width * np.maximum(reach / 2, 4 * width) * (1 + 1e-9)
+
+
+def _rounding(first: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At least how much farther apart two deviations may be that are rounded."""
+    return 2.0**-51 * np.maximum(np.abs(first), np.abs(last))
 
 
 def _largest_distances(search: Search) -> NDArray[np.float64]:
@@ -154,7 +162,7 @@ def _largest_distances(search: Search) -> NDArray[np.float64]:
         reach = _distances(search, gain)
         # Those of k + 1 groups are no farther apart, and one more gains no more.
         most = _sum_of_largest(_excess(cells, reach), search.k)
-        less = (search.limit - least + search.price + most) * (1 + 1e-9)
+        less = (search.most - least + search.price + most) * (1 + 1e-9)
         if not less < 0.9 * gain:
             return reach
         gain = less
@@ -168,6 +176,7 @@ def _distances(search: Search, gain: float) -> NDArray[np.float64]:
     starts = np.arange(0, len(cells.points), BLOCK)
     stops = np.append(starts[1:], len(cells.points))
     first, last = cells.deviation[starts], cells.last[stops - 1]
+    first, last = first - _rounding(first, last), last + _rounding(first, last)
 
     def weight_within(distance: float, blocks: NDArray[np.intp]) -> NDArray[np.float64]:
         """At least that of the values so near to any midpoint in a block."""
@@ -175,7 +184,7 @@ def _distances(search: Search, gain: float) -> NDArray[np.float64]:
         stop = np.searchsorted(cells.last, first[blocks] + distance, side="right")
         return weight[np.maximum(start, stop)] - weight[start] - rounding
 
-    cost = (search.limit - search.price * search.k) * (1 + 1e-9)
+    cost = (search.most - search.price * search.k) * (1 + 1e-9)
     distance = cells.last[-1] - cells.deviation[0]
     reach = np.full(len(starts), distance)
     here = np.arange(len(starts))

@@ -168,8 +168,13 @@ class Search:
         self._slack = max(8 * self._slack, SLACK)
         self.limit += self._slack * self.price
 
+    @property
+    def most(self) -> float:
+        """The limit and more than rounding takes from it."""
+        return _raised(self.limit)
+
     def graph(self) -> "Graph":
-        return Graph(self.problem, self.kept(), self.passes, self.price, _raised(self.limit))
+        return Graph(self.problem, self.kept(), self.passes, self.price, self.most)
 
     def kept(self, more: float = 0.0) -> Edges:
         """The positions on paths that cost no more than the limit and so much more."""
