@@ -20,7 +20,7 @@ tifffile = pytest.importorskip("tifffile")
 
 from click.testing import CliRunner  # noqa: E402
 
-from levelsnap import _commands, raster, windows  # noqa: E402
+from levelsnap import _commands, raster, threads, windows  # noqa: E402
 from levelsnap.windows import cut  # noqa: E402
 
 SMALL = "40kB"  # so that every file is read by many windows, mostly of one block
@@ -130,6 +130,27 @@ def test_sizes_that_are_none(text, tmp_path):
 
 def test_default_memory_is_a_part_of_what_there_is():
     assert 1 << 24 < windows.default_memory() < 1 << 50
+
+
+@pytest.mark.parametrize(
+    ("own", "files"),
+    [
+        ("0::/a/b", {"a/b/memory.max": "400", "a/memory.max": "max"}),
+        ("0::/a/b", {"a/b/memory.max": "900", "a/memory.max": "400"}),
+        ("0::/", {"memory.max": "400"}),
+        ("4:cpu:/b\n3:memory:/a", {"memory/a/memory.limit_in_bytes": "400"}),
+        ("3:memory:/a", {"memory/memory.limit_in_bytes": "400"}),
+    ],
+)
+def test_default_memory_is_within_control_groups(own, files, tmp_path, monkeypatch):
+    (tmp_path / "own").write_text(own)
+    for name, text in files.items():
+        file = tmp_path / "groups" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    monkeypatch.setattr(threads, "CGROUPS", str(tmp_path / "groups"))
+    monkeypatch.setattr(threads, "PROCESS_CGROUPS", str(tmp_path / "own"))
+    assert windows.default_memory() == 100
 
 
 # Formats

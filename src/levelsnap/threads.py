@@ -152,7 +152,7 @@ def _omp_num_threads() -> int | None:
 def _cgroup_quota() -> int | None:
     """CPUs that the control groups' quotas allow, rounded up; None without a quota."""
     quotas = []
-    for group in _cgroups():
+    for group in control_groups("cpu"):
         # ValueError: "max".
         with suppress(OSError, ValueError):
             quota, period = map(int, _read_quota(group))
@@ -168,8 +168,11 @@ def _read_quota(group: str) -> list[str]:
     return [_read(f"{group}/cpu.cfs_{name}_us") for name in ("quota", "period")]
 
 
-def _cgroups() -> Iterator[str]:
-    """The folders of this process's control groups and those above them: each may set a quota."""
+def control_groups(controller: str) -> Iterator[str]:
+    """The folders of this process's control groups and those above them: each may set a limit.
+
+    `controller`: what is limited, as version 1 names it; version 2 has one tree for all.
+    """
     try:
         lines = _read(PROCESS_CGROUPS).splitlines()
     except OSError:
@@ -178,8 +181,8 @@ def _cgroups() -> Iterator[str]:
         number, controllers, path = line.split(":", 2)
         if number == "0":
             folder = CGROUPS
-        elif "cpu" in controllers.split(","):
-            folder = f"{CGROUPS}/cpu"
+        elif controller in controllers.split(","):
+            folder = f"{CGROUPS}/{controller}"
         else:
             continue
         yield folder

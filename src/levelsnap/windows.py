@@ -18,6 +18,8 @@ from typing import Any, BinaryIO, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .threads import control_groups
+
 Image = NDArray[Any]
 Window = tuple[slice, ...]
 
@@ -348,11 +350,10 @@ def as_bytes(image: Image) -> memoryview:
 def default_memory() -> int:
     """A quarter of the memory that this process may use, in bytes."""
     limits = [_physical_memory()]
-    try:
-        with open("/sys/fs/cgroup/memory.max") as file:
-            limits.append(int(file.read()))
-    except (OSError, ValueError):  # another system, or "max"
-        pass
+    for group in control_groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):  # of version 2 or 1
+            with suppress(OSError, ValueError):  # ValueError: "max"
+                limits.append(int(Path(group, name).read_text()))
     return min(limits) // 4
 
 
