@@ -288,6 +288,8 @@ def test_accessor():
     codebook = image.levelsnap.fit(3, weights="counts")
     assert codebook == ls.fit(image, 3, weights="counts")
     assert image.levelsnap.histogram() == ls.histogram(image)
+    choice = image.levelsnap.choose_k(4, weights="counts")
+    assert choice.k == ls.choose_k(image, 4, weights="counts").k
     xr.testing.assert_identical(image.levelsnap.labels(codebook), codebook.labels(image))
     dataset = image.to_dataset()
     xr.testing.assert_identical(dataset.levelsnap.snap([1, 2]), ls.snap(dataset, [1, 2]))

@@ -4,7 +4,7 @@ from typing import Any
 
 import xarray as xr
 
-from . import fit, histogram, labels, labels_and_snap, snap
+from . import KChoice, choose_k, fit, histogram, labels, labels_and_snap, snap
 from .codebook import Codebook
 from .histogram import Histogram
 
@@ -14,7 +14,7 @@ from .histogram import Histogram
 class LevelsnapAccessor:
     """The functions of levelsnap as methods, with the same options.
 
-    Of a Dataset, `fit` and `histogram` take all variables together.
+    Of a Dataset, `fit`, `choose_k` and `histogram` take all variables together.
 
     Parameters
     ----------
@@ -28,6 +28,10 @@ class LevelsnapAccessor:
     def fit(self, k: int, **options: Any) -> Codebook:
         """See `levelsnap.fit`."""
         return fit(self._image, k, **options)
+
+    def choose_k(self, k_max: int = 32, **options: Any) -> KChoice:
+        """See `levelsnap.choose_k`."""
+        return choose_k(self._image, k_max, **options)
 
     def histogram(self, **options: Any) -> Histogram:
         """See `levelsnap.histogram`."""
