@@ -89,8 +89,7 @@ def best_cuts(
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
     search = Search(problem, k, threads, progress, price)
-    # Where groups are small, most positions are kept anyway.
-    search.narrow(max(SLACK, 0.1 * (4 * k / n) ** 2))
+    search.narrow(SLACK)
     while True:
         graph = search.graph()
         cuts = graph.best_cuts(k, search.bracket)
@@ -158,7 +157,7 @@ class Search:
             self._edges = self._pass()
             off = abs(len(self._edges) - 1 - self.k)
             # Near k the least cost of k groups is about a parabola of k, whose slope is the price.
-            self._slack = self.bracket.power * off * (off + 2) / self.k
+            self._slack = 4 * off * (off + 2) / self.k
             if self._slack <= most:
                 self.limit = self._cost(self._edges) + self._slack * self.price
                 self.is_rough = self._slack > 0
@@ -287,8 +286,6 @@ class Bracket:
     fewer, more : array or None
         Edges of the best groups at `high` and at `low`, the closest to k that are known.
     stuck : bool
-    power : float
-        The price is about this power of 1 / groups.
     """
 
     def __init__(self, points: Points, k: int) -> None:
@@ -301,8 +298,8 @@ class Bracket:
         self._tries = 0
         self._sloped = False
         self._last: tuple[float, int] | None = None
-        # If there are many (Panter and Dite 1951).
-        self.power = 3.0
+        # The price is about this power of 1 / groups: 3, if there are many (Panter and Dite 1951).
+        self._power = 3.0
 
     def next_price(self, price: float, edges: Edges) -> float:
         """The price to try after these edges were best at `price`, with not k groups."""
@@ -322,16 +319,16 @@ class Bracket:
             self.more, self.low = edges, max(price, self.low)
         if self._last is not None and self._last[1] != found:
             power = (log(self._last[0]) - log(price)) / log(found / self._last[1])
-            self.power = min(max(power, 1.0), 12.0)
+            self._power = min(max(power, 1.0), 12.0)
         self._last = price, found
         if self.fewer is None or self.more is None:
             # Half a group further, for it is as well to have k between two others.
             ratio = (found + (0.5 if found > k else -0.5)) / k
-            step = self.power * max(1.0, 8.0 ** min(self._tries, 13) / 2) * log(ratio)
+            step = self._power * max(1.0, 8.0 ** min(self._tries, 13) / 2) * log(ratio)
             return price * exp(min(max(step, -25.0), 25.0))
         self.stuck = self._sloped and self._tries > 0
         fewer, more = len(self.fewer) - 1, len(self.more) - 1
-        self._sloped = self._tries > 1 or more - fewer <= 8 or fewer <= 1
+        self._sloped = self._tries > 1 or more - fewer <= 4 or fewer <= 1
         if self._sloped:
             return self._slope(self.fewer, self.more)
         power = (log(self.high) - log(self.low)) / log(more / fewer)
@@ -369,7 +366,7 @@ class Bracket:
     def _price_at_k(self, fewer: Edges, more: Edges) -> float:
         """From the slope, which is the price of the number of groups in the middle."""
         middle = (len(fewer) + len(more) - 2) / 2
-        return self._slope(fewer, more) * (middle / self.k) ** self.power
+        return self._slope(fewer, more) * (middle / self.k) ** self._power
 
 
 class Graph:
