@@ -250,6 +250,16 @@ def test_fit_shares_levels_between_images_and_apply_uses_them(succeeds, image_fi
     assert_same(labels, codebook.labels(whole))
 
 
+def test_fit_prints_levels_without_a_file(command, image_file, tmp_path):
+    code, out, err = command("fit", image_file("image.npy"), "-k", 4)
+    assert code == 0
+    assert err.startswith("K = 4, levels ")
+    (tmp_path / "levels.json").write_text(out)
+    codebook = levelsnap.fit(np.load(tmp_path / "image.npy"), 4)
+    assert levelsnap.Codebook.load(tmp_path / "levels.json") == codebook
+    assert command("fit", tmp_path / "image.npy", "-k", 4, "--quiet") == (0, out, "")
+
+
 def test_nan_passes_to_the_snapped_image(succeeds, image_file, tmp_path):
     path = image_file(nan=True)
     succeeds("quantize", path, tmp_path / "out.tif", "-k", 4)

@@ -292,11 +292,17 @@ def quantize(
 @levelsnap.command(short_help="Fit levels to one or more images.")
 @click.argument("image_paths", metavar="IN...", nargs=-1, required=True, type=FILE)
 @click.option(
-    "-o", "codebook_path", type=FILE, required=True, metavar="FILE", help="The JSON file to write."
+    "-o",
+    "codebook_path",
+    type=FILE,
+    metavar="FILE",
+    help="The JSON file to write; by default to standard output, and what is said to the other.",
 )
 @fit_options
 @run_options
-def fit(image_paths: tuple[Path, ...], codebook_path: Path, run: Run, **choices: Any) -> None:
+def fit(
+    image_paths: tuple[Path, ...], codebook_path: Path | None, run: Run, **choices: Any
+) -> None:
     """Fit K levels to all the images IN together and write them as JSON.
 
     \b
@@ -305,11 +311,15 @@ def fit(image_paths: tuple[Path, ...], codebook_path: Path, run: Run, **choices:
     """
     started = time.perf_counter()
     check_codebook(codebook_path)
-    check_targets(codebook_path)
+    if codebook_path:
+        check_targets(codebook_path)
     values, pixels = values_of(image_paths, run, counted=choices["weights"] == "counts")
     codebook = fit_with_progress(values, run, **choices)
-    write_images({codebook_path: codebook})
-    summarize(codebook, pixels, started, run.quiet)
+    if codebook_path:
+        write_images({codebook_path: codebook})
+    else:
+        click.echo(codebook._to_json(), nl=False)
+    summarize(codebook, pixels, started, run.quiet, err=codebook_path is None)
 
 
 @levelsnap.command(short_help="Snap an image to levels that fit wrote.")
@@ -696,11 +706,15 @@ def _progress(quiet: bool, doing: str) -> Iterator[Callable[[int, int], None] | 
         yield progress
 
 
-def summarize(codebook: Codebook, pixels: int, started: float, quiet: bool) -> None:
+def summarize(
+    codebook: Codebook, pixels: int, started: float, quiet: bool, err: bool = False
+) -> None:
     if quiet:
         return
     levels = [f"{center:.6g}" for center in codebook.centers]
     if len(levels) > 8:
         levels[3:-3] = ["..."]
     seconds = time.perf_counter() - started
-    click.echo(f"K = {codebook.k}, levels {' '.join(levels)}, {pixels} pixels, {seconds:.2f} s")
+    click.echo(
+        f"K = {codebook.k}, levels {' '.join(levels)}, {pixels} pixels, {seconds:.2f} s", err=err
+    )

@@ -420,6 +420,10 @@ class Codebook:
         write_together({path: self._write})
 
     def _write(self, path: "Path") -> None:
+        path.write_text(self._to_json(), encoding="ascii", newline="\n")
+
+    def _to_json(self) -> str:
+        """The text of a codebook file."""
         gap = self._gap if self._gap is None or math.isfinite(self._gap) else "inf"
         content = {
             "format": _FORMAT,
@@ -433,7 +437,7 @@ class Codebook:
                 f"{self.k} centers take {len(text)} bytes; a codebook file holds at most "
                 f"{_MAX_FILE_SIZE}"
             )
-        path.write_text(text, encoding="ascii", newline="\n")
+        return text
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
