@@ -163,6 +163,9 @@ VALUES = {
     "two rows far apart": lambda random, n: np.append(
         np.arange(n // 2), 10**18 + np.arange(n // 2)
     ),
+    "four rows far apart": lambda random, n: np.concatenate(
+        [c + np.arange((n + 3) // 4) for c in (-(2**62), -(2**50), 2**55, 2**62)]
+    ),
     "trimodal": lambda random, n: np.concatenate([np.arange(n // 3) + c for c in (0, 64, 128)]),
 }
 

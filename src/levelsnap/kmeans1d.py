@@ -7,6 +7,7 @@
 from fractions import Fraction
 from functools import cache
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from .rationals import exact_cost, exact_mean
 from .runs import run_cuts
 from .tables import ISA
 
+# Clusters that far gaps are looked for between.
+MOST_CLUSTERS = 16
 # Layers of least costs are quicker than passes if these times the digits of n are no more.
 FEW_LAYERS = 60
 # Of more values, the best cuts are often not told apart in double arithmetic.
@@ -68,9 +71,9 @@ def optimal_cuts(
         inner_problem = make_problem(values[inner], inner_weights, k, threads)
         cuts = optimal_cuts(inner_problem, k - low - high, threads=threads, progress=progress)
         return np.concatenate([np.arange(1, low + 1), cuts + low, np.arange(n - high, n)])
-    gap = _far_gap(problem)
-    if gap:
-        return _cuts_about_gap(problem, k, gap, threads, progress)
+    gaps = _far_gaps(problem, k)
+    if gaps:
+        return _cuts_about_gaps(problem, k, gaps, threads, progress)
     if problem.edges is not None:
         return fine_cuts(problem, k, threads=threads, progress=progress)
     quick = run_cuts(problem, k)
@@ -285,40 +288,57 @@ def _outliers(values: NDArray, weights: NDArray | None, k: int) -> tuple[int, in
     return found
 
 
-def _far_gap(problem: Problem) -> int:
-    """Where a gap cuts every optimum of 2 groups or more, and leaves two clusters; 0 if nowhere.
+def _far_gaps(problem: Problem, k: int) -> list[int]:
+    """Where gaps cut every optimum of k groups, and leave a few clusters; empty if nowhere.
 
-    Beyond a gap of 2**32 times the width of either cluster, sums about one median would tell little
-    of the other cluster. To bridge the gap costs at least min(w) gap**2 / 2, and two groups cost at
-    most W width**2 / 4.
+    Beyond gaps of 2**32 times the width of every cluster, sums about one median would tell little
+    of the other clusters. To bridge one costs at least min(w) gap**2 / 2, and a group for each
+    cluster costs at most W width**2 / 4.
     """
-    values, weights = problem.values, problem.weights
-    first, last = values[0].item(), values[-1].item()
-    middle = first / 2 + last / 2 if values.dtype.kind == "f" else (first + last) // 2
-    cut = int(np.searchsorted(values, values.dtype.type(middle), side="right"))
-    if not 0 < cut < len(values):
-        return 0
-    ends = values[[0, cut - 1, cut, -1]]
-    if values.dtype.kind == "f":
-        ends = times_power(ends, problem.exponent)  # the range itself may overflow
-    first, below, above, last = ends.tolist()
-    gap = above - below
-    width = max(below - first, last - above)
-    # Rounding takes far less than the factor of 2.
-    if width * 2.0**33 > gap:
-        return 0
-    if weights is None:
-        return cut
-    # Their sum may overflow.
-    heaviest, lightest = weights.max().item(), weights[cut - 1 : cut + 1].min().item()
-    return cut if heaviest / 2.0**60 * len(weights) < lightest else 0
+    values, weights, n = problem.values, problem.weights, len(problem.values)
+
+    def width(first: int, last: int) -> Any:
+        ends = values[[first, last]]
+        if values.dtype.kind == "f":
+            ends = times_power(ends, problem.exponent)  # the range itself may overflow
+        first_end, last_end = ends.tolist()
+        return last_end - first_end
+
+    far = 2.0**33  # rounding takes far less than the factor of 2
+    if n > 8:
+        # Surely none, if neighbours are not close together.
+        some = np.array([0, n // 4, n // 4 + 1, n // 2, n // 2 + 1, n - 1])
+        first, a, b, c, d, last = values[some].tolist()
+        if last - first < far * min(b - a, d - c):
+            return []
+    clusters, narrowest = [(width(0, n - 1), 0, n)], inf
+    while len(clusters) <= min(k, MOST_CLUSTERS):
+        widest, first, stop = clusters.pop(int(np.argmax([cluster[0] for cluster in clusters])))
+        if widest * far <= narrowest and clusters:
+            cuts = sorted(start for _, start, _ in [*clusters, (widest, first, stop)] if start > 0)
+            if weights is None:
+                return cuts
+            # Their sum may overflow.
+            beside = np.concatenate([weights[cut - 1 : cut + 1] for cut in cuts])
+            light = weights.max().item() / 2.0**60 * n < beside.min().item()
+            return cuts if light else []
+        low, high = values[first].item(), values[stop - 1].item()
+        middle = low / 2 + high / 2 if values.dtype.kind == "f" else (low + high) // 2
+        cut = int(np.searchsorted(values, values.dtype.type(middle), side="right"))
+        if not first < cut < stop:
+            return []
+        narrowest = min(narrowest, width(cut - 1, cut))
+        clusters += [(width(first, cut - 1), first, cut), (width(cut, stop - 1), cut, stop)]
+    return []
 
 
-def _cuts_about_gap(
-    problem: Problem, k: int, gap: int, threads: int, progress: Progress | None
+def _cuts_about_gaps(
+    problem: Problem, k: int, gaps: list[int], threads: int, progress: Progress | None
 ) -> Cuts:
-    """The optimum where every one is cut at a gap: by sums about a median on either side."""
+    """The optimum where every one is cut at some gaps: by sums about medians beside one of them."""
     values, weights = problem.values, problem.weights
+    fewest = len(gaps) // 2 + 1, len(gaps) - len(gaps) // 2
+    gap = gaps[fewest[0] - 1]
     sides = [
         make_problem(values[side], None if weights is None else weights[side], k, threads)
         for side in (slice(gap), slice(gap, None))
@@ -331,7 +351,7 @@ def _cuts_about_gap(
 
     # The most groups below the gap of which the last one gains no less than it would above it. Both
     # gains decrease with the groups, as the least cost is convex in their number.
-    low, high = max(1, k - (len(values) - gap)), min(gap, k - 1)
+    low, high = max(fewest[0], k - (len(values) - gap)), min(gap, k - fewest[1])
     while low < high:
         below = (low + high + 1) // 2
         gain = best(0, below - 1)[1] - best(0, below)[1]
