@@ -166,8 +166,8 @@ def test_excess_is_at_least_what_it_may_cost(kind):
 
 
 def test_weights_whose_sum_is_beyond_floats(divided):
-    values = np.sort(np.random.default_rng(4).normal(size=40_000))
-    problem = kmeans1d.make_problem(values, np.full(40_000, 1e305), 3, 1)
+    values = np.sort(np.random.default_rng(4).normal(size=80_000))
+    problem = kmeans1d.make_problem(values, np.full(80_000, 1e305), 3, 1)
     cuts = kmeans1d.optimal_cuts(problem, 3)
     assert divided
     assert cuts.tolist() == kmeans1d.best_cuts(Problem(values, None), 3).tolist()
