@@ -296,7 +296,7 @@ def quantize(
     "codebook_path",
     type=FILE,
     metavar="FILE",
-    help="The JSON file to write; by default to standard output, and what is said to the other.",
+    help="The JSON file to write; else standard output, and the summary goes to standard error.",
 )
 @fit_options
 @run_options
