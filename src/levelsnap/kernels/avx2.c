@@ -14,17 +14,24 @@ LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 #define VEC __m256i
 #define MASK __m256i
 #define LANES 8
-#define LOG2_LANES 3
+#define LOG2_ENTRIES 3
 #define MAX_DEPTH 7
 #define VECTORS 4
 #define ZERO _mm256_setzero_si256()
 #define SPREAD(i) _mm256_set1_epi32((int)(i))
 #define LOADV(p) _mm256_loadu_si256((const void *)(p))
+#define LOADT LOADV
 #define PERMUTE(r, i) _mm256_permutevar8x32_epi32(r, i)
 /* By the sign of each lane of m; the bit asked for, 8 to 32, becomes that. */
 #define BLEND(m, no, yes) _mm256_castps_si256(_mm256_blendv_ps(PS(no), PS(yes), PS(m)))
 #define BIT_SET(v, bit) _mm256_slli_epi32(v, (bit) == 8 ? 28 : (bit) == 16 ? 27 : 26)
 #define PERMUTE2(r, i, s) BLEND(BIT_SET(i, LANES), PERMUTE(r, i), PERMUTE(s, i))
+/* A comparison chooses with two operations, where `blendv` is up to three: the second half holds
+ * the bits that differ from the first. */
+#define LOG2_SPAN LOG2_ENTRIES
+#define SPAN(table, position) PERMUTE((table)[0], position)
+#define CHOOSE(m, no, other) _mm256_xor_si256(no, _mm256_and_si256(m, other))
+#define OTHER(no, yes) _mm256_xor_si256(no, yes)
 #define ADD(a, b) _mm256_add_epi32(a, b)
 #define STEP(i, m) _mm256_sub_epi32(ADD(i, i), m)
 #define PREFETCH(p) LS_PREFETCH((uintptr_t)(p) + AHEAD)
@@ -41,34 +48,48 @@ LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 static const uint8_t low_bytes[32] = {0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14,
                                       0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14};
 
-/* Two registers of 32-bit lanes as one of 16-bit lanes. */
+static INLINE void put(char *to, __m256i v, int stream)
+{
+    if (stream)
+        _mm256_stream_si256((void *)to, v);
+    else
+        _mm256_storeu_si256((void *)to, v);
+}
+
+/* Two registers of lanes as one of half as wide ones. */
 static INLINE __m256i pack16(__m256i a, __m256i b)
 {
     return _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
 }
 
-static INLINE void put_labels(char *labels, const __m256i *position, int size, int stream)
+static INLINE __m256i pack8(__m256i a, __m256i b)
 {
-    (void)stream;
-    __m256i *to = (__m256i *)labels;
+    return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8);
+}
+
+static INLINE void put_labels32(char *labels, const __m256i *position, int size, int stream)
+{
     if (size == 1) {
-        __m256i low = pack16(position[0], position[1]), high = pack16(position[2], position[3]);
-        _mm256_storeu_si256(to, _mm256_permute4x64_epi64(_mm256_packus_epi16(low, high), 0xd8));
+        /* Packing leaves the halves of registers apart. */
+        const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        const __m256i low = _mm256_packus_epi32(position[0], position[1]);
+        const __m256i high = _mm256_packus_epi32(position[2], position[3]);
+        put(labels, PERMUTE(_mm256_packus_epi16(low, high), order), stream);
     } else if (size == 2) {
-        _mm256_storeu_si256(to, pack16(position[0], position[1]));
-        _mm256_storeu_si256(to + 1, pack16(position[2], position[3]));
+        put(labels, pack16(position[0], position[1]), stream);
+        put(labels + sizeof(VEC), pack16(position[2], position[3]), stream);
     } else
         for (int u = 0; u < VECTORS; u++)
             if (size == 4)
-                _mm256_storeu_si256(to + u, position[u]);
+                put(labels + u * sizeof(VEC), position[u], stream);
             else {
                 __m128i low = _mm256_castsi256_si128(position[u]);
                 __m128i high = _mm256_extracti128_si256(position[u], 1);
-                _mm256_storeu_si256(to + 2 * u, _mm256_cvtepu32_epi64(low));
-                _mm256_storeu_si256(to + 2 * u + 1, _mm256_cvtepu32_epi64(high));
+                put(labels + 2 * u * sizeof(VEC), _mm256_cvtepu32_epi64(low), stream);
+                put(labels + (2 * u + 1) * sizeof(VEC), _mm256_cvtepu32_epi64(high), stream);
             }
 }
-#define PUT_LABELS put_labels
+#define PUT_LABELS put_labels32
 
 /* For nodes.inc.h: bits tell which thresholds of a node are below. */
 #define NODE_GROUP (4 * 8)
@@ -128,13 +149,12 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 
 #include "found.inc.h"
 
-#define LOADU(p) LOADV(p)
-
 #define NAME float32
 #define ELEMENT float
 #define KEY SAME
 #define BELOW(t, v) _mm256_castps_si256(_mm256_cmp_ps(PS(t), PS(v), _CMP_LT_OQ))
-#define IS_NAN(v) _mm256_castps_si256(_mm256_cmp_ps(PS(v), PS(v), _CMP_UNORD_Q))
+#define EITHER_NAN(v, w) _mm256_castps_si256(_mm256_cmp_ps(PS(v), PS(w), _CMP_UNORD_Q))
+#define IS_NAN(v) EITHER_NAN(v, v)
 #define ORDERED(v) _mm256_xor_si256(v, _mm256_or_si256(_mm256_srai_epi32(v, 31), SPREAD(1u << 31)))
 /* NaN becomes 0. */
 #define LINEAR(v, low, scale, last)                                                               \
@@ -165,53 +185,14 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define NAME uint32
 #define ELEMENT uint32_t
 #define KEY FLIP
-#define BELOW(t, v) _mm256_cmpgt_epi32(v, FLIP(t))
+#define TABLE_KEY FLIP
+#define BELOW(t, v) _mm256_cmpgt_epi32(v, t)
 #define IS_NAN NEVER
 #define ORDERED SAME
 #include "registers.inc.h"
 #include "nodes.inc.h"
 #include "packed.inc.h"
 #include "type_undef.h"
-
-#undef LOADU
-#undef STOREU
-#undef STREAM
-/* 16-bit elements in 32-bit lanes; their values are looked up. */
-#define STOREU(p, v) ((void)(p), (void)(v))
-#define STREAM(p, v) ((void)(p), (void)(v))
-#define LOAD8(p) _mm_loadu_si128((const void *)(p))
-
-#define NAME uint16
-#define ELEMENT uint16_t
-#define LOADU(p) _mm256_cvtepu16_epi32(LOAD8(p))
-#define KEY SAME
-#define BELOW(t, v) _mm256_cmpgt_epi32(v, t)
-#define IS_NAN NEVER
-#include "registers.inc.h"
-#include "type_undef.h"
-#undef LOADU
-
-#define NAME int16
-#define ELEMENT int16_t
-#define LOADU(p) _mm256_cvtepi16_epi32(LOAD8(p))
-#define KEY SAME
-#define BELOW(t, v) _mm256_cmpgt_epi32(v, t)
-#define IS_NAN NEVER
-#include "registers.inc.h"
-#include "type_undef.h"
-
-/* As ls_float16_key, on sign-extended bits. */
-#define FLOAT16_KEY(v)                                                                            \
-    _mm256_xor_si256(v, _mm256_and_si256(_mm256_srai_epi32(v, 31), SPREAD(0x7fff)))
-
-#define NAME float16
-#define ELEMENT uint16_t
-#define KEY FLOAT16_KEY
-#define BELOW(t, v) _mm256_cmpgt_epi32(v, t)
-#define IS_NAN(v) _mm256_cmpgt_epi32(_mm256_and_si256(v, SPREAD(0x7fff)), SPREAD(0x7c00))
-#include "registers.inc.h"
-#include "type_undef.h"
-#undef LOADU
 
 /* 64-bit elements: nodes alone, for no permutation of four lanes takes its order from a
  * register. */
@@ -227,6 +208,7 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define NAME float64
 #define ELEMENT double
 #define KEY SAME
+#define TABLE_KEY SAME
 #define BELOW(t, v) _mm256_castpd_si256(_mm256_cmp_pd(PD(t), PD(v), _CMP_LT_OQ))
 #define IS_NAN UNEQUAL
 #include "nodes.inc.h"
@@ -235,6 +217,7 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define NAME int64
 #define ELEMENT int64_t
 #define KEY SAME
+#define TABLE_KEY SAME
 #define BELOW(t, v) _mm256_cmpgt_epi64(v, t)
 #define IS_NAN NEVER
 #include "nodes.inc.h"
@@ -246,56 +229,135 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define NAME uint64
 #define ELEMENT uint64_t
 #define KEY FLIP
-#define BELOW(t, v) _mm256_cmpgt_epi64(v, FLIP(t))
+#define TABLE_KEY FLIP
+#define BELOW(t, v) _mm256_cmpgt_epi64(v, t)
 #define IS_NAN NEVER
 #include "nodes.inc.h"
 #include "type_undef.h"
 
-const ls_tree_kernels ls_trees_avx2[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 7, 8, 4, 0, NULL, 0, NULL},
-    [LS_UINT16] = {search_uint16, 7, 8, 4, 0, NULL, 0, NULL},
-    [LS_FLOAT16] = {search_float16, 7, 8, 4, 0, NULL, 0, NULL},
-    [LS_INT32] = {search_int32, 7, 8, 4, 32, nodes_int32, 5, packed_int32},
-    [LS_UINT32] = {search_uint32, 7, 8, 4, 32, nodes_uint32, 5, packed_uint32},
-    [LS_FLOAT32] = {search_float32, 7, 8, 4, 32, nodes_float32, 5, packed_float32},
-    [LS_INT64] = {NULL, 0, 0, 0, 0, nodes_int64, 0, NULL},
-    [LS_UINT64] = {NULL, 0, 0, 0, 0, nodes_uint64, 0, NULL},
-    [LS_FLOAT64] = {NULL, 0, 0, 0, 0, nodes_float64, 0, NULL},
-};
+#undef NO_TREE
+#undef NEVER
+#define NEVER(v) ZERO
+#undef LOADT
+#include "lanes_undef.h"
 
-/* Look-up in a table of 256 bytes: one shuffle for each high nibble; of two, then of two pairs and
- * so on, one is chosen by a bit of the nibble. */
-static INLINE __m256i look_up1(const __m128i *table, __m256i low, const __m256i *chosen)
+/* 16-bit lanes. AVX2 permutes bytes, and those of each half of a register by themselves: tables are
+ * of 8 entries, in both halves, and positions, less than 128, fill both bytes of their lanes. */
+#define LANES 16
+#define LOG2_ENTRIES 3
+#define MAX_DEPTH 7
+#define MASK __m256i
+#define SPREAD(i) _mm256_set1_epi8((char)(i))
+#define LOADT(p) _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(p)))
+#define PERMUTE(r, i) _mm256_shuffle_epi8(r, ADD(ADD(i, i), _mm256_set1_epi16(0x100)))
+#define BLEND(m, no, yes) _mm256_blendv_epi8(no, yes, m)
+#define BIT_SET(v, bit) _mm256_slli_epi16(v, (bit) == 8 ? 4 : 3)
+#define PERMUTE2(r, i, s) BLEND(BIT_SET(i, ENTRIES), PERMUTE(r, i), PERMUTE(s, i))
+#define ADD(a, b) _mm256_add_epi8(a, b)
+#define STEP(i, m) _mm256_sub_epi8(ADD(i, i), m)
+#define KEEP_NAN(m, x, v) BLEND(m, v, x)
+
+static INLINE void put_labels16(char *labels, const __m256i *position, int size, int stream)
 {
-    (void)chosen;
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(*table), low);
+    __m256i label[VECTORS];
+    for (int u = 0; u < VECTORS; u++)
+        label[u] = _mm256_and_si256(position[u], _mm256_set1_epi16(0xff));
+    if (size == 1)
+        for (int u = 0; u < VECTORS; u += 2)
+            put(labels + u * LANES, pack8(label[u], label[u + 1]), stream);
+    else if (size == 2)
+        for (int u = 0; u < VECTORS; u++)
+            put(labels + u * sizeof(VEC), label[u], stream);
+    else {
+        uint16_t some[VECTORS * LANES];
+        memcpy(some, label, sizeof some);
+        for (int i = 0; i < VECTORS * LANES; i++)
+            if (size == 4)
+                ((uint32_t *)labels)[i] = some[i];
+            else
+                ((uint64_t *)labels)[i] = some[i];
+    }
+}
+#define PUT_LABELS put_labels16
+
+#define NAME int16
+#define ELEMENT int16_t
+#define KEY SAME
+#define BELOW(t, v) _mm256_cmpgt_epi16(v, t)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "type_undef.h"
+
+#undef FLIP
+#define FLIP(v) _mm256_xor_si256(v, _mm256_set1_epi16(INT16_MIN))
+
+#define NAME uint16
+#define ELEMENT uint16_t
+#define KEY FLIP
+#define TABLE_KEY FLIP
+#define BELOW(t, v) _mm256_cmpgt_epi16(v, t)
+#define IS_NAN NEVER
+#include "registers.inc.h"
+#include "type_undef.h"
+
+/* As ls_float16_key: flip the magnitude's bits of negative numbers. */
+static INLINE __m256i float16_key(__m256i bits)
+{
+    return _mm256_xor_si256(
+        bits, _mm256_and_si256(_mm256_srai_epi16(bits, 15), _mm256_set1_epi16(0x7fff)));
 }
 
-#define DEFINE_LOOK_UP(TABLES, HALF, BIT)                                                         \
-    static INLINE __m256i look_up##TABLES(const __m128i *table, __m256i low,                      \
-                                          const __m256i *chosen)                                  \
-    {                                                                                             \
-        return _mm256_blendv_epi8(look_up##HALF(table, low, chosen),                              \
-                                  look_up##HALF(table + HALF, low, chosen), chosen[BIT]);         \
-    }
+#define NAME float16
+#define ELEMENT uint16_t
+#define KEY float16_key
+#define BELOW(t, v) _mm256_cmpgt_epi16(v, t)
+#define IS_NAN(v)                                                                                 \
+    _mm256_cmpgt_epi16(_mm256_and_si256(v, _mm256_set1_epi16(0x7fff)), _mm256_set1_epi16(0x7c00))
+#include "registers.inc.h"
+#include "type_undef.h"
 
-DEFINE_LOOK_UP(2, 1, 0)
-DEFINE_LOOK_UP(4, 2, 1)
-DEFINE_LOOK_UP(8, 4, 2)
-DEFINE_LOOK_UP(16, 8, 3)
+#include "lanes_undef.h"
+
+const ls_tree_kernels ls_trees_avx2[LS_TYPES] = {
+    [LS_INT16] = {search_int16, 7, 8, 32, NULL, 0, NULL},
+    [LS_UINT16] = {search_uint16, 7, 8, 32, NULL, 0, NULL},
+    [LS_FLOAT16] = {search_float16, 7, 8, 32, NULL, 0, NULL},
+    [LS_INT32] = {search_int32, 7, 8, 32, nodes_int32, 5, packed_int32},
+    [LS_UINT32] = {search_uint32, 7, 8, 32, nodes_uint32, 5, packed_uint32},
+    [LS_FLOAT32] = {search_float32, 7, 8, 32, nodes_float32, 5, packed_float32},
+    [LS_INT64] = {NULL, 0, 0, 0, nodes_int64, 0, NULL},
+    [LS_UINT64] = {NULL, 0, 0, 0, nodes_uint64, 0, NULL},
+    [LS_FLOAT64] = {NULL, 0, 0, 0, nodes_float64, 0, NULL},
+};
+
+/* Look-up in half a table of 256 bytes; 0 for bytes with the top bit set. A shuffle of each 16
+ * entries looks at the lower four bits and gives 0 where the top bit is set. Entries are as the
+ * shuffles add up: what differs from 16 before. */
+static INLINE __m256i look_up_half(const __m128i *differences, __m256i x)
+{
+    __m256i found = ZERO;
+    for (int i = 0; i < 8; i++) {
+        const __m256i some = _mm256_broadcastsi128_si256(differences[i]);
+        found = _mm256_xor_si256(found, _mm256_shuffle_epi8(some, x));
+        x = _mm256_subs_epi8(x, _mm256_set1_epi8(16));
+    }
+    return found;
+}
 
 static INLINE void look_up_run(const void *table_, const uint8_t *x, ptrdiff_t n, uint8_t *out)
 {
     __m128i table[16];
     memcpy(table, table_, sizeof table);
+    for (int i = 15; i > 0; i--)
+        if (i != 8)
+            table[i] = _mm_xor_si128(table[i], table[i - 1]);
     ptrdiff_t i = 0;
     for (; i + 32 <= n; i += 32) {
         const __m256i some = LOADV(x + i);
-        const __m256i low = _mm256_and_si256(some, _mm256_set1_epi8(0x0f));
-        __m256i chosen[4]; /* blendv looks at the top bit of each byte */
-        for (int bit = 0; bit < 4; bit++)
-            chosen[bit] = _mm256_slli_epi16(some, 3 - bit);
-        _mm256_storeu_si256((void *)(out + i), look_up16(table, low, chosen));
+        const __m256i others = _mm256_xor_si256(some, _mm256_set1_epi8(INT8_MIN));
+        const __m256i found = _mm256_xor_si256(look_up_half(table, some),
+                                               look_up_half(table + 8, others));
+        _mm256_storeu_si256((void *)(out + i), found);
     }
     for (; i < n; i++)
         out[i] = ((const uint8_t *)table_)[x[i]];

@@ -15,7 +15,7 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt")
 #define VECTORS 4
 #define ZERO _mm512_setzero_si512()
 #define LOADV(p) _mm512_loadu_si512(p)
-#define LOADU LOADV
+#define LOADT LOADV
 #define STOREU(p, v) _mm512_storeu_si512(p, v)
 #define STREAM(p, v) _mm512_stream_si512((void *)(p), v)
 #define PREFETCH(p) LS_PREFETCH((uintptr_t)(p) + AHEAD)
@@ -23,6 +23,11 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt")
 #define NAN_OR(a, b) ((MASK)((a) | (b)))
 #define ANY_NAN(m) ((m) != 0)
 #define SAME(v) (v)
+/* Permutations take their entries from two registers. */
+#define LOG2_SPAN (LOG2_ENTRIES + 1)
+#define SPAN(table, position) PERMUTE2((table)[0], position, (table)[1])
+#define CHOOSE(m, no, yes) BLEND(m, no, yes)
+#define OTHER(no, yes) (yes)
 #define NEVER(v) 0
 
 #define PS(v) _mm512_castsi512_ps(v)
@@ -30,7 +35,7 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt")
 
 /* 32-bit lanes */
 #define LANES 16
-#define LOG2_LANES 4
+#define LOG2_ENTRIES 4
 #define MAX_DEPTH 8
 #define MASK __mmask16
 #define SPREAD(i) _mm512_set1_epi32((int)(i))
@@ -123,7 +128,8 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define ELEMENT float
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmp_ps_mask(PS(t), PS(v), _CMP_LT_OQ)
-#define IS_NAN(v) _mm512_cmp_ps_mask(PS(v), PS(v), _CMP_UNORD_Q)
+#define EITHER_NAN(v, w) _mm512_cmp_ps_mask(PS(v), PS(w), _CMP_UNORD_Q)
+#define IS_NAN(v) EITHER_NAN(v, v)
 #define ORDERED(v) _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi32(v, 31), SPREAD(1u << 31)))
 /* NaN becomes 0. */
 #define LINEAR(v, low, scale, last)                                                               \
@@ -163,7 +169,7 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 
 /* 64-bit lanes */
 #define LANES 8
-#define LOG2_LANES 3
+#define LOG2_ENTRIES 3
 #define MAX_DEPTH 7
 #define MASK __mmask8
 #define SPREAD(i) _mm512_set1_epi64((long long)(i))
@@ -206,7 +212,8 @@ static INLINE void put_labels64(char *labels, const __m512i *position, int size,
 #define ELEMENT double
 #define KEY SAME
 #define BELOW(t, v) _mm512_cmp_pd_mask(PD(t), PD(v), _CMP_LT_OQ)
-#define IS_NAN(v) _mm512_cmp_pd_mask(PD(v), PD(v), _CMP_UNORD_Q)
+#define EITHER_NAN(v, w) _mm512_cmp_pd_mask(PD(v), PD(w), _CMP_UNORD_Q)
+#define IS_NAN(v) EITHER_NAN(v, v)
 #define ORDERED(v)                                                                                \
     _mm512_xor_si512(v, _mm512_or_si512(_mm512_srai_epi64(v, 63), SPREAD(1ull << 63)))
 #define LINEAR(v, low, scale, last)                                                               \
@@ -246,7 +253,7 @@ static INLINE void put_labels64(char *labels, const __m512i *position, int size,
 
 /* 16-bit lanes */
 #define LANES 32
-#define LOG2_LANES 5
+#define LOG2_ENTRIES 5
 #define MAX_DEPTH 8
 #define MASK __mmask32
 #define SPREAD(i) _mm512_set1_epi16((short)(i))
@@ -431,15 +438,15 @@ ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t
 }
 
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 8, 32, 2, 128, NULL, 0, NULL},
-    [LS_UINT16] = {search_uint16, 8, 32, 2, 128, NULL, 0, NULL},
-    [LS_FLOAT16] = {search_float16, 8, 32, 2, 128, NULL, 0, NULL},
-    [LS_INT32] = {search_int32, 8, 16, 4, 64, nodes_int32, 8, packed_int32},
-    [LS_UINT32] = {search_uint32, 8, 16, 4, 64, nodes_uint32, 8, packed_uint32},
-    [LS_FLOAT32] = {search_float32, 8, 16, 4, 64, nodes_float32, 8, packed_float32},
-    [LS_INT64] = {search_int64, 7, 8, 8, 32, nodes_int64, 7, packed_int64},
-    [LS_UINT64] = {search_uint64, 7, 8, 8, 32, nodes_uint64, 7, packed_uint64},
-    [LS_FLOAT64] = {search_float64, 7, 8, 8, 32, nodes_float64, 7, packed_float64},
+    [LS_INT16] = {search_int16, 8, 32, 128, NULL, 0, NULL},
+    [LS_UINT16] = {search_uint16, 8, 32, 128, NULL, 0, NULL},
+    [LS_FLOAT16] = {search_float16, 8, 32, 128, NULL, 0, NULL},
+    [LS_INT32] = {search_int32, 8, 16, 64, nodes_int32, 8, packed_int32},
+    [LS_UINT32] = {search_uint32, 8, 16, 64, nodes_uint32, 8, packed_uint32},
+    [LS_FLOAT32] = {search_float32, 8, 16, 64, nodes_float32, 8, packed_float32},
+    [LS_INT64] = {search_int64, 7, 8, 32, nodes_int64, 7, packed_int64},
+    [LS_UINT64] = {search_uint64, 7, 8, 32, nodes_uint64, 7, packed_uint64},
+    [LS_FLOAT64] = {search_float64, 7, 8, 32, nodes_float64, 7, packed_float64},
 };
 
 LS_TARGET_END

@@ -7,19 +7,6 @@
 #include <immintrin.h>
 #endif
 
-/* A threshold as a lane of a register: 16-bit ones may be searched in 32-bit lanes. */
-static void copy_lane(char *to, int lane_size, const char *threshold, ls_type type)
-{
-    if (lane_size == ls_element_size[type])
-        memcpy(to, threshold, (size_t)lane_size);
-    else {
-        int16_t narrow;
-        memcpy(&narrow, threshold, sizeof narrow);
-        const int32_t wide = type == LS_UINT16 ? (uint16_t)narrow : narrow;
-        memcpy(to, &wide, sizeof wide);
-    }
-}
-
 /* Lays thresholds out by level of the search, and the values by position. */
 static void plant(ls_table *table, const ls_tree_kernels *choice, const char *thresholds)
 {
@@ -31,10 +18,9 @@ static void plant(ls_table *table, const ls_tree_kernels *choice, const char *th
         for (int p = 0; p < lanes; p++) /* the lone root fills its register */
             if (p < entries || level == 0) {
                 const int from = (level == 0 ? 0 : p * stride) + stride / 2 - 1;
-                copy_lane(to + p * choice->lane_size, choice->lane_size, thresholds + from * size,
-                          table->type);
+                memcpy(to + p * size, thresholds + from * size, (size_t)size);
             }
-        to += lanes * choice->lane_size;
+        to += lanes * size;
     }
     if (table->fused)
         memcpy(table->palette, (const char *)table->values + table->first * (size_t)size,

@@ -32,8 +32,7 @@ extern ls_kernel *const ls_grid_search[LS_TYPES];
 typedef struct {
     ls_kernel *search; /* all in registers */
     int depth;         /* of the deepest such tree */
-    int lanes;
-    int lane_size;
+    int lanes;         /* entries of a register */
     int values;        /* how many values it can fetch from registers; 0: only labels */
     ls_kernel *nodes;  /* nodes.inc.h */
     int nodes_depth;   /* how many levels of it are in registers */

@@ -1,5 +1,5 @@
 #undef LANES
-#undef LOG2_LANES
+#undef LOG2_ENTRIES
 #undef MAX_DEPTH
 #undef MASK
 #undef SPREAD

@@ -12,7 +12,7 @@
  *
  * Of the instruction set: NODE_GROUP (elements of a call of put_found) and what found.inc.h defines.
  * Of the lane size: SPREAD_AT (one element to all lanes), PUT_NODES. Of the type: NAME, ELEMENT,
- * IS_NAN, KEY, BELOW, BELOW_BITS. registers.inc.h comes before this file, unless there is NO_TREE.
+ * IS_NAN, KEY, TABLE_KEY, BELOW, BELOW_BITS. registers.inc.h comes before this file, unless there is NO_TREE.
  */
 
 /* Positions after the part of the tree that is in registers, as offsets of nodes. Returns nonzero
@@ -30,8 +30,7 @@ static INLINE int NAME_(to_nodes)(const ls_table *table, const ELEMENT *x, int n
 #else
     VEC tree[LEVEL_AT(MAX_DEPTH)];
     MASK nan = NO_NAN;
-    for (int i = 0; i < LEVEL_AT(MAX_DEPTH); i++)
-        tree[i] = LOADV(table->tree + i * sizeof(VEC));
+    NAME_(load_tree)(table, MAX_DEPTH, tree);
     for (int i = 0; i < n; i += GROUP) {
         VEC raw[VECTORS], position[VECTORS];
         nan = NAN_OR(nan, NAME_(descend)(tree, table->tree_depth, 1, x + i, raw, position));
@@ -67,7 +66,7 @@ static int NAME_(nodes)(const ls_table *table, const void *x_, ptrdiff_t n, void
         for (int level = table->node_levels - 1; level >= 0; level--) {
             const char *nodes = table->nodes[level];
             for (int i = 0; i < whole; i++)
-                below[i] = BELOW_BITS(LOADV(nodes + node[i]), KEY(SPREAD_AT(tile + i)));
+                below[i] = BELOW_BITS(TABLE_KEY(LOADV(nodes + node[i])), KEY(SPREAD_AT(tile + i)));
             if (level > 0)
                 goto_nodes(node, below, whole, sizeof(ELEMENT));
         }

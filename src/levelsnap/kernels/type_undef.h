@@ -2,7 +2,9 @@
 #undef NAME
 #undef ELEMENT
 #undef KEY
+#undef TABLE_KEY
 #undef BELOW
 #undef IS_NAN
+#undef EITHER_NAN
 #undef ORDERED
 #undef LINEAR
