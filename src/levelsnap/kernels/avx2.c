@@ -21,6 +21,8 @@ LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 #define SPREAD(i) _mm256_set1_epi32((int)(i))
 #define LOADV(p) _mm256_loadu_si256((const void *)(p))
 #define LOADT LOADV
+#define STOREU(p, v) _mm256_storeu_si256((void *)(p), v)
+#define STREAM(p, v) _mm256_stream_si256((void *)(p), v)
 #define PERMUTE(r, i) _mm256_permutevar8x32_epi32(r, i)
 /* By the sign of each lane of m; the bit asked for, 8 to 32, becomes that. */
 #define BLEND(m, no, yes) _mm256_castps_si256(_mm256_blendv_ps(PS(no), PS(yes), PS(m)))
@@ -51,9 +53,9 @@ static const uint8_t low_bytes[32] = {0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 
 static INLINE void put(char *to, __m256i v, int stream)
 {
     if (stream)
-        _mm256_stream_si256((void *)to, v);
+        STREAM(to, v);
     else
-        _mm256_storeu_si256((void *)to, v);
+        STOREU(to, v);
 }
 
 /* Two registers of lanes as one of half as wide ones. */
@@ -74,7 +76,8 @@ static INLINE void put_labels32(char *labels, const __m256i *position, int size,
         const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         const __m256i low = _mm256_packus_epi32(position[0], position[1]);
         const __m256i high = _mm256_packus_epi32(position[2], position[3]);
-        put(labels, PERMUTE(_mm256_packus_epi16(low, high), order), stream);
+        /* Not past the caches: half a cache line at a time takes long. */
+        STOREU(labels, PERMUTE(_mm256_packus_epi16(low, high), order));
     } else if (size == 2) {
         put(labels, pack16(position[0], position[1]), stream);
         put(labels + sizeof(VEC), pack16(position[2], position[3]), stream);
@@ -112,8 +115,6 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
 
 /* For packed.inc.h */
 #define PACKED_GROUP 16
-#define STOREU(p, v) _mm256_storeu_si256((void *)(p), v)
-#define STREAM(p, v) _mm256_stream_si256((void *)(p), v)
 #define MAXU(a, b) _mm256_max_epu32(a, b)
 #define MINU(a, b) _mm256_min_epu32(a, b)
 #define SUB(a, b) _mm256_sub_epi32(a, b)
@@ -344,42 +345,30 @@ static INLINE __m256i look_up_half(const __m128i *differences, __m256i x)
     return found;
 }
 
-static INLINE void look_up_run(const void *table_, const uint8_t *x, ptrdiff_t n, uint8_t *out)
+static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t *out, int stream)
 {
     __m128i table[16];
-    memcpy(table, table_, sizeof table);
+    memcpy(table, entries, sizeof table);
     for (int i = 15; i > 0; i--)
         if (i != 8)
             table[i] = _mm_xor_si128(table[i], table[i - 1]);
     ptrdiff_t i = 0;
+    for (; stream && i < n && (uintptr_t)(out + i) % sizeof(VEC); i++)
+        out[i] = ((const uint8_t *)entries)[x[i]];
     for (; i + 32 <= n; i += 32) {
         const __m256i some = LOADV(x + i);
         const __m256i others = _mm256_xor_si256(some, _mm256_set1_epi8(INT8_MIN));
-        const __m256i found = _mm256_xor_si256(look_up_half(table, some),
-                                               look_up_half(table + 8, others));
-        _mm256_storeu_si256((void *)(out + i), found);
+        PREFETCH(x + i);
+        put((char *)out + i,
+            _mm256_xor_si256(look_up_half(table, some), look_up_half(table + 8, others)), stream);
     }
     for (; i < n; i++)
-        out[i] = ((const uint8_t *)table_)[x[i]];
+        out[i] = ((const uint8_t *)entries)[x[i]];
 }
 
-int ls_bytes_avx2(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_, void *values_)
+int ls_bytes_avx2(const ls_table *table, const void *x, ptrdiff_t n, void *labels, void *values)
 {
-    const uint8_t *x = x_;
-    uint8_t *labels = labels_, *values = values_;
-    for (ptrdiff_t count; n > 0; n -= count) {
-        count = n < 4096 ? n : 4096;
-        if (labels) {
-            look_up_run(table->pattern_labels, x, count, labels);
-            labels += count;
-        }
-        if (values) {
-            look_up_run(table->values, x, count, values);
-            values += count;
-        }
-        x += count;
-    }
-    return 0;
+    return ls_by_byte(table, x, n, labels, values, look_up);
 }
 
 void ls_reverse_bytes_avx2(void *to_, const void *from_, ptrdiff_t n, int size)

@@ -41,8 +41,12 @@ typedef struct {
 
 extern const ls_tree_kernels ls_trees_avx2[LS_TYPES], ls_trees_avx512[LS_TYPES];
 
-/* 8-bit patterns to 8-bit entries. */
+/* 8-bit patterns to 8-bit entries, by a look-up in 256 of them; `stream`: past the caches. */
 ls_kernel ls_bytes_avx2, ls_bytes_vbmi;
+typedef void ls_look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t *out,
+                        int stream);
+int ls_by_byte(const ls_table *table, const uint8_t *x, ptrdiff_t n, uint8_t *labels,
+               uint8_t *values, ls_look_up *look_up);
 int ls_has_vbmi(void);
 
 ls_reverse ls_reverse_bytes, ls_reverse_bytes_avx2;

@@ -201,6 +201,21 @@ int ls_by_pattern(const ls_table *table, const void *x_, ptrdiff_t n, void *labe
     return nan;
 }
 
+/* The values may be x itself: labels come first, of tiles that stay in the first-level cache. */
+int ls_by_byte(const ls_table *table, const uint8_t *x, ptrdiff_t n, uint8_t *labels,
+               uint8_t *values, ls_look_up *look_up)
+{
+    const ptrdiff_t tile = labels && values ? 4096 : n;
+    for (ptrdiff_t i = 0; i < n; i += tile) {
+        const ptrdiff_t count = n - i < tile ? n - i : tile;
+        if (labels)
+            look_up(table->pattern_labels, x + i, count, labels + i, table->stream);
+        if (values)
+            look_up(table->values, x + i, count, values + i, table->stream);
+    }
+    return 0;
+}
+
 /* Labels by the kernel, values by label, in tiles that stay in the first-level cache. */
 static ptrdiff_t by_label(const ls_table *table, const char *x, ptrdiff_t n, char *labels,
                           char *values)

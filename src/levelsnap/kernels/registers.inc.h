@@ -141,8 +141,9 @@ static INLINE MASK NAME_(group)(const ls_table *table, const VEC *tree, int deep
                 STOREU(values + u * LANES, value);
         }
     if (labels) {
-        for (int u = 0; u < VECTORS; u++)
-            position[u] = ADD(position[u], first);
+        if (table->first)
+            for (int u = 0; u < VECTORS; u++)
+                position[u] = ADD(position[u], first);
         PUT_LABELS(labels, position, table->label_size, stream && !registers);
     }
     return nan;
