@@ -28,14 +28,9 @@ LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 #define BLEND(m, no, yes) _mm256_castps_si256(_mm256_blendv_ps(PS(no), PS(yes), PS(m)))
 #define BIT_SET(v, bit) _mm256_slli_epi32(v, (bit) == 8 ? 28 : (bit) == 16 ? 27 : 26)
 #define PERMUTE2(r, i, s) BLEND(BIT_SET(i, LANES), PERMUTE(r, i), PERMUTE(s, i))
-/* A comparison chooses with two operations, where `blendv` is up to three: the second half holds
- * the bits that differ from the first. */
-#define LOG2_SPAN LOG2_ENTRIES
-#define SPAN(table, position) PERMUTE((table)[0], position)
-#define CHOOSE(m, no, other) _mm256_xor_si256(no, _mm256_and_si256(m, other))
-#define OTHER(no, yes) _mm256_xor_si256(no, yes)
 #define ADD(a, b) _mm256_add_epi32(a, b)
 #define STEP(i, m) _mm256_sub_epi32(ADD(i, i), m)
+#define COUNT_STEP(i, levels, m) _mm256_sub_epi32(_mm256_slli_epi32(i, levels), m)
 #define PREFETCH(p) LS_PREFETCH((uintptr_t)(p) + AHEAD)
 #define NO_NAN ZERO
 #define NAN_OR(a, b) _mm256_or_si256(a, b)
@@ -256,6 +251,7 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define PERMUTE2(r, i, s) BLEND(BIT_SET(i, ENTRIES), PERMUTE(r, i), PERMUTE(s, i))
 #define ADD(a, b) _mm256_add_epi8(a, b)
 #define STEP(i, m) _mm256_sub_epi8(ADD(i, i), m)
+#define COUNT_STEP(i, levels, m) _mm256_sub_epi8(_mm256_slli_epi16(i, levels), m)
 #define KEEP_NAN(m, x, v) BLEND(m, v, x)
 
 static INLINE void put_labels16(char *labels, const __m256i *position, int size, int stream)
@@ -320,15 +316,15 @@ static INLINE __m256i float16_key(__m256i bits)
 #include "lanes_undef.h"
 
 const ls_tree_kernels ls_trees_avx2[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 7, 8, 32, NULL, 0, NULL},
-    [LS_UINT16] = {search_uint16, 7, 8, 32, NULL, 0, NULL},
-    [LS_FLOAT16] = {search_float16, 7, 8, 32, NULL, 0, NULL},
-    [LS_INT32] = {search_int32, 7, 8, 32, nodes_int32, 5, packed_int32},
-    [LS_UINT32] = {search_uint32, 7, 8, 32, nodes_uint32, 5, packed_uint32},
-    [LS_FLOAT32] = {search_float32, 7, 8, 32, nodes_float32, 5, packed_float32},
-    [LS_INT64] = {NULL, 0, 0, 0, nodes_int64, 0, NULL},
-    [LS_UINT64] = {NULL, 0, 0, 0, nodes_uint64, 0, NULL},
-    [LS_FLOAT64] = {NULL, 0, 0, 0, nodes_float64, 0, NULL},
+    [LS_INT16] = {search_int16, 7, 8, 1, 32, NULL, 0, NULL},
+    [LS_UINT16] = {search_uint16, 7, 8, 1, 32, NULL, 0, NULL},
+    [LS_FLOAT16] = {search_float16, 7, 8, 1, 32, NULL, 0, NULL},
+    [LS_INT32] = {search_int32, 7, 8, 1, 32, nodes_int32, 5, packed_int32},
+    [LS_UINT32] = {search_uint32, 7, 8, 1, 32, nodes_uint32, 5, packed_uint32},
+    [LS_FLOAT32] = {search_float32, 7, 8, 1, 32, nodes_float32, 5, packed_float32},
+    [LS_INT64] = {NULL, 0, 0, 0, 0, nodes_int64, 0, NULL},
+    [LS_UINT64] = {NULL, 0, 0, 0, 0, nodes_uint64, 0, NULL},
+    [LS_FLOAT64] = {NULL, 0, 0, 0, 0, nodes_float64, 0, NULL},
 };
 
 /* Look-up in half a table of 256 bytes; 0 for bytes with the top bit set. A shuffle of each 16

@@ -23,11 +23,6 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt")
 #define NAN_OR(a, b) ((MASK)((a) | (b)))
 #define ANY_NAN(m) ((m) != 0)
 #define SAME(v) (v)
-/* Permutations take their entries from two registers. */
-#define LOG2_SPAN (LOG2_ENTRIES + 1)
-#define SPAN(table, position) PERMUTE2((table)[0], position, (table)[1])
-#define CHOOSE(m, no, yes) BLEND(m, no, yes)
-#define OTHER(no, yes) (yes)
 #define NEVER(v) 0
 
 #define PS(v) _mm512_castsi512_ps(v)
@@ -439,15 +434,15 @@ ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t
 }
 
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
-    [LS_INT16] = {search_int16, 8, 32, 128, NULL, 0, NULL},
-    [LS_UINT16] = {search_uint16, 8, 32, 128, NULL, 0, NULL},
-    [LS_FLOAT16] = {search_float16, 8, 32, 128, NULL, 0, NULL},
-    [LS_INT32] = {search_int32, 8, 16, 64, nodes_int32, 8, packed_int32},
-    [LS_UINT32] = {search_uint32, 8, 16, 64, nodes_uint32, 8, packed_uint32},
-    [LS_FLOAT32] = {search_float32, 8, 16, 64, nodes_float32, 8, packed_float32},
-    [LS_INT64] = {search_int64, 7, 8, 32, nodes_int64, 7, packed_int64},
-    [LS_UINT64] = {search_uint64, 7, 8, 32, nodes_uint64, 7, packed_uint64},
-    [LS_FLOAT64] = {search_float64, 7, 8, 32, nodes_float64, 7, packed_float64},
+    [LS_INT16] = {search_int16, 8, 32, 0, 128, NULL, 0, NULL},
+    [LS_UINT16] = {search_uint16, 8, 32, 0, 128, NULL, 0, NULL},
+    [LS_FLOAT16] = {search_float16, 8, 32, 0, 128, NULL, 0, NULL},
+    [LS_INT32] = {search_int32, 8, 16, 0, 64, nodes_int32, 8, packed_int32},
+    [LS_UINT32] = {search_uint32, 8, 16, 0, 64, nodes_uint32, 8, packed_uint32},
+    [LS_FLOAT32] = {search_float32, 8, 16, 0, 64, nodes_float32, 8, packed_float32},
+    [LS_INT64] = {search_int64, 7, 8, 0, 32, nodes_int64, 7, packed_int64},
+    [LS_UINT64] = {search_uint64, 7, 8, 0, 32, nodes_uint64, 7, packed_uint64},
+    [LS_FLOAT64] = {search_float64, 7, 8, 0, 32, nodes_float64, 7, packed_float64},
 };
 
 LS_TARGET_END

@@ -7,21 +7,27 @@
 #include <immintrin.h>
 #endif
 
-/* Lays thresholds out by level of the search, and the values by position. */
+/* Lays thresholds out as registers.inc.h searches them, and the values by position. */
 static void plant(ls_table *table, const ls_tree_kernels *choice, const char *thresholds)
 {
-    const int size = table->element_size;
+    const int size = table->element_size, lanes = choice->lanes, depth = table->tree_depth;
     char *to = table->tree;
-    for (int level = 0; level < table->tree_depth; level++) {
-        const int entries = 1 << level, stride = 1 << (table->tree_depth - level);
-        const int lanes = entries < choice->lanes ? choice->lanes : entries;
-        for (int p = 0; p < lanes; p++) /* the lone root fills its register */
-            if (p < entries || level == 0) {
-                const int from = (level == 0 ? 0 : p * stride) + stride / 2 - 1;
-                memcpy(to + p * size, thresholds + from * size, (size_t)size);
-            }
-        to += lanes * size;
+    int level = 0;
+    for (; level < depth && !(choice->counts && 1 << level >= lanes); level++) {
+        const int entries = 1 << level, stride = 1 << (depth - level);
+        for (int p = 0; p < entries || p < lanes; p++) { /* the lone root fills its register */
+            const int from = p % entries * stride + stride / 2 - 1;
+            memcpy(to, thresholds + from * size, (size_t)size);
+            to += size;
+        }
     }
+    /* What is left after a full register: each threshold of a position in one of its own. */
+    const int stride = 1 << (depth - level);
+    for (int i = 0; i < stride - 1; i++)
+        for (int p = 0; p < lanes; p++) {
+            memcpy(to, thresholds + (p * stride + i) * size, (size_t)size);
+            to += size;
+        }
     if (table->fused)
         memcpy(table->palette, (const char *)table->values + table->first * (size_t)size,
                (table->k - table->first) * (size_t)size);

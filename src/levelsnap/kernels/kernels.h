@@ -33,6 +33,7 @@ typedef struct {
     ls_kernel *search; /* all in registers */
     int depth;         /* of the deepest such tree */
     int lanes;         /* entries of a register */
+    int counts;        /* whether what fills more than one is laid out for counting */
     int values;        /* how many values it can fetch from registers; 0: only labels */
     ls_kernel *nodes;  /* nodes.inc.h */
     int nodes_depth;   /* how many levels of it are in registers */

@@ -9,6 +9,7 @@
 #undef BIT_SET
 #undef ADD
 #undef STEP
+#undef COUNT_STEP
 #undef KEEP_NAN
 #undef PUT_LABELS
 #undef PUT_NODES

@@ -2,15 +2,15 @@
  *
  * Level l of the search tree holds 2^l thresholds in search order, in one register or several; a
  * step fetches for each lane the threshold that its position asks for (a permutation, no memory
- * access), compares, and goes on to 2 * position + (threshold < x). Of several registers, the first
- * steps have chosen one. The values of the levels are fetched in the same way.
+ * access), compares, and goes on to 2 * position + (threshold < x). Where permutations take their
+ * entries from one register only, all levels of larger size are one step (COUNT_STEP): each of the
+ * thresholds that a position leaves has a register, and those below x are counted. The values of
+ * the levels are fetched in the same way.
  *
  * Of the instruction set and lane size: VEC, MASK, LANES, VECTORS, ZERO, SPREAD, LOADV, STOREU,
- * STREAM, STEP, ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS; of tables LOG2_ENTRIES (of a
- * register), LOADT, PERMUTE, PERMUTE2, BLEND, BIT_SET; of thresholds SPAN (a fetch from LOG2_SPAN
- * levels' worth of them), CHOOSE (between fetches from two halves, of which the second holds what
- * OTHER makes of it). Of the type: NAME, ELEMENT, KEY and TABLE_KEY (what BELOW compares), BELOW,
- * IS_NAN, EITHER_NAN.
+ * STREAM, LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET, STEP,
+ * ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS, MAX_DEPTH, and COUNT_STEP or not. Of the
+ * type: NAME, ELEMENT, KEY and TABLE_KEY (what BELOW compares), BELOW, IS_NAN, EITHER_NAN.
  */
 
 #define ENTRIES (1 << LOG2_ENTRIES)
@@ -18,10 +18,6 @@
 /* Registers of level l of the tree, and before it. */
 #define LEVEL_SIZE(l) ((l) <= LOG2_ENTRIES ? 1 : 1 << ((l) - LOG2_ENTRIES))
 #define LEVEL_AT(l) ((l) <= LOG2_ENTRIES ? (l) : LOG2_ENTRIES - 1 + LEVEL_SIZE(l))
-#define SPAN_SIZE (1 << (LOG2_SPAN - LOG2_ENTRIES))
-#define MAX_SPANS (LEVEL_SIZE(MAX_DEPTH - 1) / SPAN_SIZE)
-/* Steps that choose registers. */
-#define CHOICES 3
 
 #ifndef TABLE_KEY
 #define TABLE_KEY SAME
@@ -39,62 +35,52 @@ static INLINE void NAME_(load_tree)(const ls_table *table, int depth, VEC *tree)
 {
     for (int i = 0; i < LEVEL_AT(depth); i++)
         tree[i] = TABLE_KEY(NAME_(load_table)(table->tree, i));
-    for (int level = LOG2_SPAN + 1; level < depth; level++) {
-        VEC *span = tree + LEVEL_AT(level);
-        for (int half = LEVEL_SIZE(level) / 2; half >= SPAN_SIZE; half /= 2)
-            for (int i = half; i < LEVEL_SIZE(level); i++)
-                if (i & half)
-                    span[i] = OTHER(span[i - half], span[i]);
-    }
 }
 
-/* What each position asks for in a palette of 1, 2 or 4 registers. */
-static INLINE VEC NAME_(fetch)(const VEC *palette, int registers, VEC position)
+/* What each position asks for in a table of 1, 2, 4 or 8 registers. */
+static INLINE VEC NAME_(fetch)(const VEC *table, int registers, VEC position)
 {
     if (registers == 1)
-        return PERMUTE(palette[0], position);
-    const VEC low = PERMUTE2(palette[0], position, palette[1]);
+        return PERMUTE(table[0], position);
+    VEC low = PERMUTE2(table[0], position, table[1]);
     if (registers == 2)
         return low;
-    return BLEND(BIT_SET(position, 2 * ENTRIES), low, PERMUTE2(palette[2], position, palette[3]));
+    low = BLEND(BIT_SET(position, 2 * ENTRIES), low, PERMUTE2(table[2], position, table[3]));
+    if (registers == 4)
+        return low;
+    VEC high = BLEND(BIT_SET(position, 2 * ENTRIES), PERMUTE2(table[4], position, table[5]),
+                     PERMUTE2(table[6], position, table[7]));
+    return BLEND(BIT_SET(position, 4 * ENTRIES), low, high);
 }
 
-/* The threshold of a level that each position asks for; `below`: whether those of the levels
- * before were below. */
-static INLINE VEC NAME_(threshold)(const VEC *tree, int level, VEC position, const MASK *below)
+static INLINE void NAME_(step)(const VEC *tree, int level, const VEC *key, VEC *position)
 {
     tree += LEVEL_AT(level);
-    if (level == 0)
-        return tree[0];
-    if (level <= LOG2_ENTRIES)
-        return PERMUTE(tree[0], position);
-    VEC span[MAX_SPANS];
-    int spans = LEVEL_SIZE(level) / SPAN_SIZE;
-    for (int i = 0; i < spans; i++)
-        span[i] = SPAN(tree + i * SPAN_SIZE, position);
-    for (; spans > 1; spans /= 2, below++)
-        for (int i = 0; i < spans / 2; i++)
-            span[i] = CHOOSE(*below, span[i], span[i + spans / 2]);
-    return span[0];
-}
-
-static INLINE void NAME_(step)(const VEC *tree, int level, const VEC *key, VEC *position,
-                               MASK (*below)[CHOICES])
-{
     for (int u = 0; u < VECTORS; u++) {
-        const MASK m = BELOW(NAME_(threshold)(tree, level, position[u], below[u]), key[u]);
-        position[u] = STEP(position[u], m);
-        if (level < CHOICES)
-            below[u][level] = m;
+        /* The root fills its register. */
+        VEC threshold = level ? NAME_(fetch)(tree, LEVEL_SIZE(level), position[u]) : tree[0];
+        position[u] = STEP(position[u], BELOW(threshold, key[u]));
     }
 }
+
+#ifdef COUNT_STEP
+/* The last `levels` levels at once. */
+static INLINE void NAME_(count)(const VEC *tables, int levels, const VEC *key, VEC *position)
+{
+    for (int u = 0; u < VECTORS; u++) {
+        VEC count = BELOW(PERMUTE(tables[0], position[u]), key[u]);
+        for (int i = 1; i < (1 << levels) - 1; i++)
+            count = ADD(count, BELOW(PERMUTE(tables[i], position[u]), key[u]));
+        position[u] = COUNT_STEP(position[u], levels, count);
+    }
+}
+#endif
 
 /* Loads GROUP elements and takes them down the tree. `deep` is a constant. */
 static INLINE MASK NAME_(descend)(const VEC *tree, int depth, int deep, const ELEMENT *x, VEC *raw,
                                   VEC *position)
 {
     VEC key[VECTORS];
-    MASK below[VECTORS][CHOICES];
     for (int u = 0; u < VECTORS; u++)
         PREFETCH(x + u * LANES);
     for (int u = 0; u < VECTORS; u++) {
@@ -106,21 +92,33 @@ static INLINE MASK NAME_(descend)(const VEC *tree, int depth, int deep, const EL
     for (int u = 2; u < VECTORS; u += 2)
         nan = NAN_OR(nan, EITHER_NAN(raw[u], raw[u + 1]));
     if (depth > 0)
-        NAME_(step)(tree, 0, key, position, below);
+        NAME_(step)(tree, 0, key, position);
     if (depth > 1)
-        NAME_(step)(tree, 1, key, position, below);
+        NAME_(step)(tree, 1, key, position);
     if (depth > 2)
-        NAME_(step)(tree, 2, key, position, below);
+        NAME_(step)(tree, 2, key, position);
+#ifdef COUNT_STEP
+    const VEC *counted = tree + LEVEL_AT(LOG2_ENTRIES);
+    if (depth == 4)
+        NAME_(count)(counted, 1, key, position);
+    else if (depth == 5)
+        NAME_(count)(counted, 2, key, position);
+    else if (deep && depth == 6)
+        NAME_(count)(counted, 3, key, position);
+    else if (deep && depth == 7)
+        NAME_(count)(counted, 4, key, position);
+#else
     if (depth > 3)
-        NAME_(step)(tree, 3, key, position, below);
+        NAME_(step)(tree, 3, key, position);
     if (depth > 4)
-        NAME_(step)(tree, 4, key, position, below);
+        NAME_(step)(tree, 4, key, position);
     if (deep && depth > 5)
-        NAME_(step)(tree, 5, key, position, below);
+        NAME_(step)(tree, 5, key, position);
     if (deep && depth > 6)
-        NAME_(step)(tree, 6, key, position, below);
+        NAME_(step)(tree, 6, key, position);
     if (deep && depth > 7 && MAX_DEPTH > 7)
-        NAME_(step)(tree, 7, key, position, below);
+        NAME_(step)(tree, 7, key, position);
+#endif
     return nan;
 }
 
