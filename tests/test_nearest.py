@@ -1091,3 +1091,11 @@ def test_second_call_of_overlapping_arrays(shift):
         out = np.ndarray(50, expected.dtype, memory, max(shift, 0))
         assert call(image, out=out) is out
         assert_array_equal(out, expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_skipped_signalling_nan_is_no_warning():
+    image = np.array([0x7F800001, 0], np.uint32).view(np.float32)
+    snapped = ls.snap(image, [0.0, 1.0], where=[False, True], dtype=np.float64)
+    assert np.isnan(snapped[0])
+    assert snapped[1] == 0

@@ -63,7 +63,7 @@ def cast(values: NDArray, dtype: np.dtype) -> NDArray:
     nearest, +-inf beyond the range.
     """
     if dtype.kind == "f":
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # as of a signalling NaN
             return values.astype(dtype)
     low, high = integer_range(dtype)
     if values.dtype.kind != "f":

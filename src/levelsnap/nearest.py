@@ -19,8 +19,8 @@ from .threads import THREAD_FROM, team
 # Elements that NumPy's iterator takes at a time on the slow side roads.
 NDITER_BLOCK = 1 << 16
 
-# Results of at least this many elements do not stay in the caches, and are written past them.
-STREAM_FROM = 1 << 22
+# Results of at least this many bytes do not stay in most caches, and are written past them.
+STREAM_FROM = 1 << 24
 
 # Images so small that one thread takes them whole.
 PLAIN_BELOW = 2 * THREAD_FROM
@@ -330,6 +330,7 @@ class _Call:
         )
 
         def kernel(labels: NDArray | None, values: NDArray | None, keep: bool) -> int:
+            n_bytes = sum(a.nbytes for a in (labels, values) if a is not None)
             with team_of_call as n_threads:
                 return run_kernel(
                     table,
@@ -342,7 +343,7 @@ class _Call:
                     values is not None and is_swapped(values.dtype),
                     nan_label or 0,
                     keep,
-                    image.size >= STREAM_FROM and not in_place,
+                    n_bytes >= STREAM_FROM and not in_place,
                     n_threads,
                     self.mask,
                 )

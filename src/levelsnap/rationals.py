@@ -53,9 +53,7 @@ class ExactCosts:
             weights = self._problem.weights
             group = None if weights is None else weights[first:last]
             ends = np.array([0, last - first])
-            _, (w, s1, s2) = exact_sums(
-                self._problem.values[first:last], group, ends, self._units
-            )
+            _, (w, s1, s2) = exact_sums(self._problem.values[first:last], group, ends, self._units)
         else:
             (w_i, s1_i, s2_i), (w_j, s1_j, s2_j) = self._rows(ends).T.tolist()
             w, s1, s2 = w_j - w_i, s1_j - s1_i, s2_j - s2_i

@@ -71,7 +71,6 @@ static INLINE void put_labels32(char *labels, const __m256i *position, int size,
         const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         const __m256i low = _mm256_packus_epi32(position[0], position[1]);
         const __m256i high = _mm256_packus_epi32(position[2], position[3]);
-        /* Not past the caches: half a cache line at a time takes long. */
         STOREU(labels, PERMUTE(_mm256_packus_epi16(low, high), order));
     } else if (size == 2) {
         put(labels, pack16(position[0], position[1]), stream);
@@ -265,15 +264,14 @@ static INLINE void put_labels16(char *labels, const __m256i *position, int size,
     else if (size == 2)
         for (int u = 0; u < VECTORS; u++)
             put(labels + u * sizeof(VEC), label[u], stream);
-    else {
-        uint16_t some[VECTORS * LANES];
-        memcpy(some, label, sizeof some);
-        for (int i = 0; i < VECTORS * LANES; i++)
-            if (size == 4)
-                ((uint32_t *)labels)[i] = some[i];
-            else
-                ((uint64_t *)labels)[i] = some[i];
-    }
+    else
+        for (int i = 0; i < VECTORS * LANES; i += (int)sizeof(VEC) / size) {
+            const char *some = (const char *)label + 2 * i;
+            put(labels + i * size,
+                size == 4 ? _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)some))
+                          : _mm256_cvtepu16_epi64(_mm_loadl_epi64((const void *)some)),
+                stream);
+        }
 }
 #define PUT_LABELS put_labels16
 
@@ -349,9 +347,10 @@ static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t 
         if (i != 8)
             table[i] = _mm_xor_si128(table[i], table[i - 1]);
     ptrdiff_t i = 0;
-    for (; stream && i < n && (uintptr_t)(out + i) % sizeof(VEC); i++)
+    for (; stream && i < n && ls_to_line(out + i, 1); i++)
         out[i] = ((const uint8_t *)entries)[x[i]];
-    for (; i + 32 <= n; i += 32) {
+    const ptrdiff_t end = stream ? i + (n - i) / LS_LINE * LS_LINE : n;
+    for (; i + 32 <= end; i += 32) {
         const __m256i some = LOADV(x + i);
         const __m256i others = _mm256_xor_si256(some, _mm256_set1_epi8(INT8_MIN));
         PREFETCH(x + i);

@@ -190,7 +190,7 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 
 static INLINE void put_labels64(char *labels, const __m512i *position, int size, int stream)
 {
-    (void)stream; /* half a cache line at a time takes ten times as long */
+    (void)stream; /* these would be parts of lines */
     for (int u = 0; u < VECTORS; u++)
         if (size == 1)
             _mm_storel_epi64((void *)(labels + 8 * u), _mm512_cvtepi64_epi8(position[u]));
@@ -467,7 +467,7 @@ static void look_up_all(const void *entries, const uint8_t *x, ptrdiff_t n, uint
 {
     __m512i table[4];
     memcpy(table, entries, sizeof table);
-    const ptrdiff_t before = stream ? ls_to_alignment(out, sizeof(VEC), 1) : 0;
+    const ptrdiff_t before = stream ? ls_to_line(out, 1) : 0;
     ptrdiff_t i = before < n ? before : n;
     look_up_part(table, x, i, out);
     for (; i + 64 <= n; i += 64) {

@@ -7,6 +7,8 @@
 #define BLOCK 1024
 /* Rows shorter than this are gathered several at a time. */
 #define SHORT_ROW 128
+/* Bytes of a row that are written past the caches; parts of lines are written at both ends. */
+#define STREAMED_ROW 2048
 
 typedef struct {
     const ls_job *job;
@@ -78,6 +80,12 @@ static int rows_are_long(const ls_job *job)
     return job->ndim == 1 || job->shape[job->ndim - 1] >= SHORT_ROW;
 }
 
+static int row_is_streamed(const ls_job *job, const ls_operand *operand)
+{
+    return !operand->data || job->ndim == 1
+        || job->shape[job->ndim - 1] * operand->size >= STREAMED_ROW;
+}
+
 /* Whether rows of an operand, if there is one, are used where they are. */
 static int in_place(const ls_operand *operand)
 {
@@ -119,7 +127,8 @@ void ls_plan(ls_job *job)
     /* What a kernel leaves in a scratch is read at once, and so are labels by which values are
      * looked up. */
     const ls_operand *labels = &job->operand[LS_LABELS], *values = &job->operand[LS_VALUES];
-    job->table.stream = job->table.stream && rows_are_long(job) && !skips_some(job)
+    job->table.stream = job->table.stream && !skips_some(job)
+                     && row_is_streamed(job, labels) && row_is_streamed(job, values)
                      && in_place(labels) && in_place(values)
                      && (!values->data || job->table.fused);
 }

@@ -15,7 +15,7 @@ static void plant(ls_table *table, const ls_tree_kernels *choice, const char *th
     int level = 0;
     for (; level < depth && !(choice->counts && 1 << level >= lanes); level++) {
         const int entries = 1 << level, stride = 1 << (depth - level);
-        for (int p = 0; p < entries || p < lanes; p++) { /* the lone root fills its register */
+        for (int p = 0; p < entries || p < lanes; p++) { /* over again: the root fills a register */
             const int from = p % entries * stride + stride / 2 - 1;
             memcpy(to, thresholds + from * size, (size_t)size);
             to += size;

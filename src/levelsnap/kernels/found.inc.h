@@ -44,11 +44,14 @@ static INLINE void put_packed(char *labels, const uint16_t *label, int n, int si
         result = (const char *)narrow;
     }
     if (size > 2)
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
+            const uint64_t wide = label[i];
+            const uint32_t half = label[i];
             if (size == 4)
-                ((uint32_t *)labels)[i] = label[i];
+                memcpy(labels + 4 * i, &half, 4);
             else
-                ((uint64_t *)labels)[i] = label[i];
+                memcpy(labels + 8 * i, &wide, 8);
+        }
     else if (stream)
         for (int i = 0; i < RUN * size; i += (int)sizeof(VEC))
             STREAM(labels + i, LOADV(result + i));

@@ -34,7 +34,7 @@ typedef struct {
     int depth;         /* of the deepest such tree */
     int lanes;         /* entries of a register */
     int counts;        /* whether what fills more than one is laid out for counting */
-    int values;        /* how many values it can fetch from registers; 0: only labels */
+    int values;        /* how many values it can fetch from registers */
     ls_kernel *nodes;  /* nodes.inc.h */
     int nodes_depth;   /* how many levels of it are in registers */
     ls_kernel *packed; /* packed.inc.h */
@@ -103,10 +103,11 @@ void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
  * on each page of 4096 bytes. */
 #define AHEAD 4096
 
-/* Elements before the next aligned address. */
-static inline ptrdiff_t ls_to_alignment(const void *p, size_t alignment, size_t size)
+/* Elements before the next line: what is written past the caches is written by whole lines, as each
+ * part of one takes as long. */
+static inline ptrdiff_t ls_to_line(const void *p, size_t size)
 {
-    return (ptrdiff_t)((0 - (uintptr_t)p) % alignment / size);
+    return (ptrdiff_t)((0 - (uintptr_t)p) % LS_LINE / size);
 }
 
 #endif

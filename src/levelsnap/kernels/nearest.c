@@ -205,7 +205,7 @@ int ls_by_pattern(const ls_table *table, const void *x_, ptrdiff_t n, void *labe
 int ls_by_byte(const ls_table *table, const uint8_t *x, ptrdiff_t n, uint8_t *labels,
                uint8_t *values, ls_look_up *look_up)
 {
-    const ptrdiff_t tile = labels && values ? 4096 : n;
+    const ptrdiff_t tile = labels && values ? 1 << 14 : n;
     for (ptrdiff_t i = 0; i < n; i += tile) {
         const ptrdiff_t count = n - i < tile ? n - i : tile;
         if (labels)
@@ -232,7 +232,8 @@ static ptrdiff_t by_label(const ls_table *table, const char *x, ptrdiff_t n, cha
         if (nan)
             nans += put_nan(table, saved, count, labels, values);
         x += count * table->element_size;
-        labels += labels ? count * table->label_size : 0;
+        if (labels)
+            labels += count * table->label_size;
         values += count * table->value_size;
     }
     return nans;

@@ -12,7 +12,8 @@
  *
  * Of the instruction set: NODE_GROUP (elements of a call of put_found) and what found.inc.h defines.
  * Of the lane size: SPREAD_AT (one element to all lanes), PUT_NODES. Of the type: NAME, ELEMENT,
- * IS_NAN, KEY, TABLE_KEY, BELOW, BELOW_BITS. registers.inc.h comes before this file, unless there is NO_TREE.
+ * IS_NAN, KEY, TABLE_KEY, BELOW, BELOW_BITS. registers.inc.h comes before this file, unless there
+ * is NO_TREE.
  */
 
 /* Positions after the part of the tree that is in registers, as offsets of nodes. Returns nonzero

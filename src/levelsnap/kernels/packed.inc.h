@@ -57,7 +57,7 @@ static int NAME_(packed)(const ls_table *table, const void *x_, ptrdiff_t n, voi
         uint16_t label[RUN], undecided[RUN];
         int some = 0;
         /* Up to the alignment that streaming needs, few. */
-        count = table->stream ? ls_to_alignment(labels, sizeof(VEC), (size_t)size) : 0;
+        count = table->stream ? ls_to_line(labels, (size_t)size) : 0;
         count = count ? count : RUN;
         count = count < n ? count : n;
         for (int i = 0; i < count; i += CHUNK) {

@@ -8,9 +8,10 @@
  * the levels are fetched in the same way.
  *
  * Of the instruction set and lane size: VEC, MASK, LANES, VECTORS, ZERO, SPREAD, LOADV, STOREU,
- * STREAM, LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET, STEP,
- * ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS, MAX_DEPTH, and COUNT_STEP or not. Of the
- * type: NAME, ELEMENT, KEY and TABLE_KEY (what BELOW compares), BELOW, IS_NAN, EITHER_NAN.
+ * STREAM, PREFETCH, LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET,
+ * STEP, ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS, MAX_DEPTH, and COUNT_STEP or not. Of the
+ * type: NAME, ELEMENT, KEY, TABLE_KEY if it is not SAME (what BELOW compares), BELOW, IS_NAN and, if
+ * there is a quicker way than twice that, EITHER_NAN.
  */
 
 #define ENTRIES (1 << LOG2_ENTRIES)
@@ -157,19 +158,20 @@ static INLINE int NAME_(run)(const ls_table *table, int deep, int registers, con
     for (int i = 0; i < registers; i++)
         palette[i] = NAME_(load_table)(table->palette, i);
     const VEC first = SPREAD(table->first);
-    const int stream = table->stream;
+    /* A group must fill lines. */
+    const int stream = table->stream && (registers || GROUP * label_size >= LS_LINE);
     while (n > 0) {
         /* At the ends of the run, and up to the alignment that streaming needs, a copy. */
         ptrdiff_t count = !stream ? 0
-                        : registers ? ls_to_alignment(values, sizeof(VEC), sizeof(ELEMENT))
-                                    : ls_to_alignment(labels, sizeof(VEC), (size_t)label_size);
+                        : registers ? ls_to_line(values, sizeof(ELEMENT))
+                                    : ls_to_line(labels, (size_t)label_size);
         if (n >= GROUP && count == 0) {
             count = GROUP;
             nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, x, first, labels,
                                            values, stream));
         } else {
             ELEMENT some[GROUP] = {0}, some_values[GROUP];
-            char some_labels[GROUP * 8];
+            _Alignas(LS_LINE) char some_labels[GROUP * 8];
             count = count && count < GROUP ? count : GROUP;
             count = count < n ? count : n;
             memcpy(some, x, (size_t)count * sizeof(ELEMENT));
