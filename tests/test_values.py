@@ -23,7 +23,7 @@ WIDE = [dtype for dtype in NATIVE if dtype.itemsize >= 4]
 PLANS = [
     *map(Plan, Way),
     Plan(Way.BITMAP, dense=True),
-    Plan(Way.BITMAP, dealt=True),
+    Plan(Way.BITMAP, dense=True, apart=True),
 ]
 
 
@@ -60,7 +60,7 @@ def has_kernels(plan, isa):
 
 def name(part):
     if isinstance(part, Plan):
-        return f"{part.way.name}-{part.dense}-{part.dealt}"
+        return f"{part.way.name}-{part.dense}-{part.apart}"
     return part.name if isinstance(part, Isa) else str(part)
 
 
@@ -240,8 +240,15 @@ def test_what_the_sample_has_missed(monkeypatch):
     monkeypatch.setattr(values, "SET_LIMIT", 1000)
     monkeypatch.setattr(values, "MAX_COUNTED", 1 << 20)
     image = bits(np.dtype("u4"), 400_000)
-    for plan in (Plan(Way.SET), Plan(Way.BITMAP), Plan(Way.BITMAP, dealt=True)):
+    for plan in (Plan(Way.SET), Plan(Way.BITMAP), Plan(Way.BITMAP, dense=True, apart=True)):
         check(image, plan, 2)
+
+
+@pytest.mark.parametrize("room", [0, 1 << 22, 1 << 30])
+def test_bitmaps_of_each_thread_that_lie_too_far_apart(room, monkeypatch):
+    monkeypatch.setattr(values, "_apart_room", lambda image: room)
+    for dtype in ("u4", "i4", "f4"):
+        check(bits(np.dtype(dtype), 100_000), Plan(Way.BITMAP, dense=True, apart=True), 2)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "i4", "f8", "u8"])

@@ -22,6 +22,7 @@ cdef extern from "distinct.h" nogil:
         LS_BYTE_TABLES
         LS_PAGE_BITS
         LS_PAGES
+        LS_HUGE_PAGES
         LS_GROUP_PAGES
         LS_SORT_SCRATCH
         LS_LINE
@@ -37,6 +38,7 @@ cdef extern from "distinct.h" nogil:
 
     ctypedef struct ls_bitmap:
         uint8_t *pages
+        Py_ssize_t room
 
     ctypedef struct ls_set:
         Py_ssize_t used
@@ -59,8 +61,8 @@ cdef extern from "distinct.h" nogil:
 
     int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
     void ls_bitmap_free(ls_bitmap *bitmap)
-    ls_visitor ls_bitmap_add
-    void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, Py_ssize_t n)
+    ls_visitor ls_bitmap_add, ls_bitmap_add_alone
+    void ls_bitmap_merge(const ls_bitmap *to, const ls_bitmap *from_, size_t page)
     void ls_bitmap_close(ls_bitmap *bitmap)
     Py_ssize_t ls_bitmap_size(const ls_bitmap *bitmap, size_t page)
     void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements)
@@ -80,6 +82,7 @@ cdef extern from "distinct.h" nogil:
 
 BYTE_TABLES = LS_BYTE_TABLES
 PAGE_BITS = LS_PAGE_BITS
+HUGE_PAGES = LS_HUGE_PAGES
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
 cdef enum:
@@ -234,17 +237,15 @@ cdef class Bitmap:
     def add(self, Image image not None, int threads):
         image.visit(0, image.size, ls_bitmap_add, <char *>&self.bitmap, 0, threads)
 
-    def add_keys(
-        self, const uint32_t[::1] keys not None, const Py_ssize_t[::1] starts not None, int threads
-    ):
-        """Add keys that have been dealt out: one thread those from starts[i] to starts[i + 1]."""
-        cdef Py_ssize_t n = starts.shape[0] - 1, i
+    def merge(self, Bitmap other not None, int threads):
+        cdef Py_ssize_t groups = LS_PAGES // LS_GROUP_PAGES, i
         with nogil:
             if threads == 1 or is_forked():
-                ls_bitmap_add_keys(&self.bitmap, &keys[starts[0]], starts[n] - starts[0])
+                for i in range(groups):
+                    ls_bitmap_merge(&self.bitmap, &other.bitmap, i * LS_GROUP_PAGES)
             else:
-                for i in prange(n, num_threads=threads, schedule="dynamic"):
-                    ls_bitmap_add_keys(&self.bitmap, &keys[starts[i]], starts[i + 1] - starts[i])
+                for i in prange(groups, num_threads=threads, schedule="dynamic"):
+                    ls_bitmap_merge(&self.bitmap, &other.bitmap, i * LS_GROUP_PAGES)
 
     def take(self, int threads):
         """The distinct values' bits, ascending by value. Nothing can be added any more."""
@@ -275,7 +276,7 @@ cdef class Bitmap:
     @property
     def touched(self):
         """Bytes of the bitmap that have been written to."""
-        pages = np.asarray(<uint8_t[:LS_PAGES]>self.bitmap.pages).reshape(-1, 512)
+        pages = np.asarray(<uint8_t[:LS_PAGES]>self.bitmap.pages).reshape(-1, LS_HUGE_PAGES)
         return int(pages.max(axis=1).sum()) << 21 if self.dense else int(pages.sum()) << 12
 
     def rank(self):
@@ -304,6 +305,26 @@ cdef class Bitmap:
             else:
                 for i in prange(n, num_threads=threads, schedule="dynamic"):
                     ls_bitmap_count_keys(&state, &keys[starts[i]], starts[i + 1] - starts[i])
+
+
+def add_apart(Image image not None, bitmaps not None, Py_ssize_t room):
+    """Add an image to dense bitmaps, one of each thread, while each takes at most `room` bytes.
+
+    Whether all has been added.
+    """
+    cdef int threads = <int>len(bitmaps), t
+    cdef ls_bitmap *states = <ls_bitmap *>PyMem_Calloc(threads, sizeof(ls_bitmap))
+    if not states:
+        raise MemoryError
+    try:
+        for t in range(threads):
+            states[t] = (<Bitmap?>bitmaps[t]).bitmap
+            states[t].room = room >> 21
+        return not image.visit(
+            0, image.size, ls_bitmap_add_alone, <char *>states, sizeof(ls_bitmap), threads
+        )
+    finally:
+        PyMem_Free(states)
 
 
 def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int threads):

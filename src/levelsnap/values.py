@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from . import tables
 from ._distinct import (
     BYTE_TABLES,
+    HUGE_PAGES,
     PAGE_BITS,
     Bitmap,
     Deal,
     Image,
+    add_apart,
     by_set,
     count_patterns,
     see_patterns,
@@ -35,7 +37,7 @@ class Way(Enum):
 class Plan(NamedTuple):
     way: Way
     dense: bool = False  # the pages of the bitmap lie close together
-    dealt: bool = False  # to the bitmap, which has many values, elements come in order
+    apart: bool = False  # each thread has a bitmap of its own
 
 
 # The largest image that np.unique gets.
@@ -49,6 +51,9 @@ SETS_LIMIT = 1 << 22
 
 # Above so many values threads that share a bitmap get into each other's way.
 BITMAP_LIMIT = 1 << 22
+
+# Bytes of the bitmaps of all threads, if each has its own.
+MAX_APART = 1 << 28
 
 # Bytes of a bitmap that are worth touching: more is slower than sorting.
 MAX_TOUCHED = 1 << 27
@@ -70,7 +75,7 @@ SAMPLE = 1 << 14
 BUCKET = 1 << 15
 MAX_BUCKETS = 1 << 12
 
-# Elements that are dealt out at a time, and their buckets, on the way to a bitmap.
+# Elements that are dealt out at a time, and their buckets, to be counted by a bitmap.
 DEALT = 1 << 23
 DEALT_BUCKETS = 1 << 8
 
@@ -132,11 +137,12 @@ def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
     if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
         # Of bits in place of keys, which lie in pages of the same number.
         pages = len(np.unique(bits >> PAGE_BITS))
-        huge_pages = len(np.unique(bits >> (PAGE_BITS + 9)))
+        huge_pages = len(np.unique((bits >> PAGE_BITS) // HUGE_PAGES))
         dense = pages > 64 * huge_pages
         touched = huge_pages << 21 if dense else pages << 12
         if touched <= min(4 * image.size, MAX_TOUCHED) and (dense or (few and pages <= NEAR_PAGES)):
-            return Plan(Way.BITMAP, dense, values > BITMAP_LIMIT)
+            apart = values > BITMAP_LIMIT and threads * touched <= _apart_room(image)
+            return Plan(Way.BITMAP, dense, apart)
     return Plan(Way.SET if few else Way.DEAL)
 
 
@@ -220,16 +226,8 @@ def _by_bitmap(
     """Set each element's bit; count by how many bits lie before it.
 
     None if, unlike in the sample, they lie so far apart that counting would take too much memory.
-
-    Many values: elements are dealt out first, part by part within the caches, so that threads set
-    bits that lie apart and close to those just set.
     """
-    bitmap = Bitmap(element_type(dtype), tables.ISA, plan.dense)
-    if plan.dealt:
-        for keys, starts in _deal_parts(image, dtype, threads):
-            bitmap.add_keys(keys, starts, threads)
-    else:
-        bitmap.add(image, threads)
+    bitmap = _filled_bitmap(image, dtype, threads, plan)
     values = bitmap.take(threads).view(dtype)
     if not counted:
         return values, None
@@ -248,6 +246,23 @@ def _by_bitmap(
             left = MAX_COUNT
     counts += here[1:-1]
     return values, counts
+
+
+def _filled_bitmap(image: Image, dtype: np.dtype, threads: int, plan: Plan) -> Bitmap:
+    if plan.apart:
+        bitmaps = [Bitmap(element_type(dtype), tables.ISA, dense=True) for _ in range(threads)]
+        if add_apart(image, bitmaps, _apart_room(image) // threads):
+            for bitmap in bitmaps[1:]:
+                bitmaps[0].merge(bitmap, threads)
+            return bitmaps[0]
+        del bitmaps
+    bitmap = Bitmap(element_type(dtype), tables.ISA, plan.dense)
+    bitmap.add(image, threads)
+    return bitmap
+
+
+def _apart_room(image: Image) -> int:
+    return min(4 * image.size, MAX_APART)
 
 
 def _deal_parts(

@@ -30,6 +30,7 @@
 #define DIGITS 11            /* bits of a digit of the sort, at most */
 #define LINE LS_LINE
 #define TILE 1024            /* elements that are dealt out at a time */
+#define FETCHED 64           /* keys whose words are asked for before they are read */
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
 {
@@ -351,13 +352,6 @@ void ls_bitmap_put(const ls_bitmap *bitmap, uint32_t key)
     MARK(bitmap->pages + (key >> LS_PAGE_BITS));
 }
 
-void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, ptrdiff_t n)
-{
-    ls_bitmap as_they_are = *bitmap;
-    as_they_are.order.flip = as_they_are.order.top = 0;
-    ls_bitmap_add(&as_they_are, keys, n);
-}
-
 static void bitmap_add(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
 {
     const ls_order order = bitmap->order;
@@ -389,6 +383,42 @@ int ls_bitmap_add(void *bitmap_, const void *x, ptrdiff_t n)
     return 0;
 }
 
+/* Marks the page of a key; whether there is no room for it. */
+static int open_page(ls_bitmap *bitmap, uint32_t key)
+{
+    const size_t page = key >> LS_PAGE_BITS;
+    if (!bitmap->pages[page]) {
+        const uint8_t *group = bitmap->pages + page / LS_HUGE_PAGES * LS_HUGE_PAGES;
+        bitmap->room -= !memchr(group, 1, LS_HUGE_PAGES);
+        bitmap->pages[page] = 1;
+    }
+    return bitmap->room < 0;
+}
+
+/* Without a look at the bit: as long as many are new, branches cost more than writing. */
+int ls_bitmap_add_alone(void *bitmap_, const void *x_, ptrdiff_t n)
+{
+    ls_bitmap *bitmap = bitmap_;
+    const ls_order order = bitmap->order;
+    const uint32_t *x = x_;
+    uint64_t *words = bitmap->words;
+    for (ptrdiff_t count; n > 0; n -= count, x += count) {
+        uint32_t key[FETCHED];
+        count = smaller(n, FETCHED);
+        for (ptrdiff_t i = 0; i < count; i++)
+            key[i] = ls_key32(&order, x[i]);
+        for (ptrdiff_t i = 0; i < count; i++)
+            LS_PREFETCH(words + (key[i] >> 6));
+        for (ptrdiff_t i = 0; i < count; i++) {
+            const uint64_t word = words[key[i] >> 6];
+            if (!word && open_page(bitmap, key[i]))
+                return LS_FULL;
+            words[key[i] >> 6] = word | (uint64_t)1 << (key[i] & 63);
+        }
+    }
+    return 0;
+}
+
 /* The bits from the first key of a word to its last that are not NaN. */
 static uint64_t not_nan(const ls_order *order, uint64_t first)
 {
@@ -406,6 +436,14 @@ static uint64_t not_nan(const ls_order *order, uint64_t first)
     for (size_t page_ = first; page_ < last; page_++)                                             \
         for (size_t w = page_ * PAGE_WORDS;                                                       \
              (bitmap)->pages[page_] && w < (page_ + 1) * PAGE_WORDS; w++)
+
+void ls_bitmap_merge(const ls_bitmap *to, const ls_bitmap *from, size_t page)
+{
+    FOR_WORDS(from, w, page, page + LS_GROUP_PAGES)
+        to->words[w] |= from->words[w];
+    for (size_t p = page; p < page + LS_GROUP_PAGES; p++)
+        to->pages[p] |= from->pages[p];
+}
 
 void ls_bitmap_close(ls_bitmap *bitmap)
 {

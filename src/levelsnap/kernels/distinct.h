@@ -18,6 +18,9 @@ typedef struct {
 
 void ls_order_of(ls_order *order, ls_type type);
 
+/* What visitors return that cannot go on. */
+enum { LS_FULL = 1, LS_NO_MEMORY };
+
 /* 8 and 16 bits */
 
 /* Which bit patterns have been seen. */
@@ -38,6 +41,7 @@ ls_visitor ls_count_bytes, ls_count_pairs;
 
 #define LS_PAGE_BITS 15 /* keys of a page of the bitmap, as a power of two: a page of memory */
 #define LS_PAGES (1 << (32 - LS_PAGE_BITS))
+#define LS_HUGE_PAGES 512 /* of a huge page of memory */
 
 /* The keys that occur, one bit each; threads may share it. */
 typedef struct {
@@ -46,16 +50,19 @@ typedef struct {
     uint32_t *before; /* how many lie before each word, mapped */
     ls_order order;
     ls_isa isa;
+    ptrdiff_t room;   /* groups of LS_HUGE_PAGES that may yet be written to, unless it is shared */
 } ls_bitmap;
 
 /* Nonzero: no memory. */
 int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense);
 void ls_bitmap_free(ls_bitmap *bitmap);
 
-/* The state is a bitmap. */
-ls_visitor ls_bitmap_add;
+/* The state is a bitmap; the second's is not shared: it is quicker for many values, and returns
+ * LS_FULL where there is no more room. */
+ls_visitor ls_bitmap_add, ls_bitmap_add_alone;
 
-void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, ptrdiff_t n);
+/* Adds to one bitmap LS_GROUP_PAGES pages of another, from this one on. */
+void ls_bitmap_merge(const ls_bitmap *to, const ls_bitmap *from, size_t page);
 
 /* Once all have been added: counts -0.0 as 0.0. */
 void ls_bitmap_close(ls_bitmap *bitmap);
@@ -91,9 +98,6 @@ typedef struct {
     ptrdiff_t used, limit;
     uint64_t ones;    /* how often all 64 bits are ones, which is what marks an empty slot */
 } ls_set;
-
-/* What visitors of a set return. */
-enum { LS_FULL = 1, LS_NO_MEMORY };
 
 /* Nonzero: no memory. */
 int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa);
