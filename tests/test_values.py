@@ -196,11 +196,13 @@ def test_sets_of_all_ones_and_crowded_homes(dtype, isa):
         check(image, Plan(Way.SET), 2)
 
 
+@pytest.mark.parametrize("spread", [0, 1 << 30])
 @pytest.mark.parametrize("dtype", ["u1", "?", "i1", "u2", "i2", "f2"])
-def test_patterns(dtype, isa):
+def test_patterns(dtype, spread, isa, monkeypatch):
     """Where all patterns have been seen, and where one comes last of all."""
+    monkeypatch.setattr(values, "SPREAD", spread)
     dtype = np.dtype(dtype)
-    full = bits(dtype, 300_007)
+    full = bits(dtype, 1_000_007)
     for image in (full, full[:1000], np.sort(full.view(f"u{dtype.itemsize}")).view(dtype)):
         for threads in (1, 2, 3):
             for counted in (False, True):

@@ -54,7 +54,7 @@ cdef extern from "distinct.h" nogil:
         void *keys
 
     void ls_order_of(ls_order *order, ls_type type)
-    ls_visitor ls_see_bytes, ls_see_pairs, ls_count_bytes, ls_count_pairs
+    ls_visitor ls_see_bytes, ls_see_pairs, ls_count_bytes, ls_count_pairs, ls_count_spread_pairs
     ctypedef struct ls_counts:
         const ls_bitmap *bitmap
         uint32_t *counts
@@ -205,11 +205,14 @@ def count_patterns(
     """Count the bit patterns of at most 2**32 - 1 elements of an 8- or 16-bit image.
 
     Each row of `tables` is a thread's, zero at first: one table, or BYTE_TABLES of bytes, one after
-    the other. The counts are the sums of all tables.
+    the other; after that of a 16-bit image may be one of bytes, which is better where patterns
+    spread. The counts are the sums of all tables.
     """
+    cdef ls_visitor *visitor = ls_count_bytes
+    if image.itemsize == 2:
+        visitor = ls_count_pairs if tables.shape[1] == 1 << 16 else ls_count_spread_pairs
     image.visit(
-        start, stop, ls_count_bytes if image.itemsize == 1 else ls_count_pairs,
-        <char *>&tables[0, 0], tables.strides[0], <int>tables.shape[0],
+        start, stop, visitor, <char *>&tables[0, 0], tables.strides[0], <int>tables.shape[0]
     )
 
 

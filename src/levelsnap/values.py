@@ -43,6 +43,9 @@ class Plan(NamedTuple):
 # The largest image that np.unique gets.
 SMALL = 1 << 16
 
+# The largest 16-bit image whose counts are not worth a look at how its patterns spread.
+SPREAD = 1 << 20
+
 # Values of a hash set, which has at least 8 slots of 16 bytes for each: more leave the caches.
 SET_LIMIT = 255 << 9
 
@@ -161,11 +164,13 @@ def _by_patterns(
     patterns = 1 << 8 * dtype.itemsize
     if counted:
         counts = np.zeros(patterns, np.uint64)
-        tables_each = BYTE_TABLES if dtype.itemsize == 1 else 1
+        wide = patterns * (BYTE_TABLES if dtype.itemsize == 1 else 1)
+        narrow = patterns // 4 if dtype.itemsize == 2 and _spreads(image) else 0
         for part in _parts(image, MAX_COUNT):
-            rows = np.zeros((threads, tables_each * patterns), np.uint32)
+            rows = np.zeros((threads, wide + narrow), np.uint32)
             count_patterns(image, *part, rows)
-            counts += rows.reshape(-1, patterns).sum(axis=0, dtype=np.uint64)
+            for tables_here in rows[:, :wide], rows[:, wide:].view(np.uint8):
+                counts += tables_here.reshape(-1, patterns).sum(axis=0, dtype=np.uint64)
     else:
         seen = np.zeros((threads, patterns), np.uint8)
         see_patterns(image, tables.ISA, seen)
@@ -182,6 +187,14 @@ def _by_patterns(
     found = np.flatnonzero(counts)
     order = found[np.argsort(values[found], kind="stable")]
     return values[order], counts[order]
+
+
+def _spreads(image: Image) -> bool:
+    """Whether 32-bit counts of a 16-bit image's patterns leave the first-level cache.
+
+    That is from some 10,000 patterns on, of which few of a sample agree.
+    """
+    return image.size > SPREAD and len(np.unique(_sample(image, 1024))) > 970
 
 
 def _parts(image: Image, size: int) -> Iterator[tuple[int, int]]:

@@ -81,14 +81,6 @@ void ls_order_of(ls_order *order, ls_type type)
 
 /* 8 and 16 bits */
 
-static int all_seen(const uint8_t *seen, int patterns)
-{
-    int unseen = 0;
-    for (int i = 0; i < patterns; i++)
-        unseen |= !seen[i];
-    return !unseen;
-}
-
 static void see_bytes(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
 {
     for (ptrdiff_t i = 0; i < n; i++)
@@ -100,7 +92,7 @@ int ls_see_bytes(void *patterns_, const void *x_, ptrdiff_t n)
     const ls_patterns *patterns = patterns_;
     const uint8_t *x = x_;
     for (ptrdiff_t count; n > 0; n -= count, x += count) {
-        if (all_seen(patterns->seen, 256))
+        if (!memchr(patterns->seen, 0, 256))
             return 1;
         count = smaller(n, 1 << 14);
 #ifdef LS_X86
@@ -126,34 +118,75 @@ static INLINE int repeats(const uint16_t *x)
 
 int ls_see_pairs(void *patterns_, const void *x_, ptrdiff_t n)
 {
-    uint8_t *seen = ((const ls_patterns *)patterns_)->seen;
+    ls_patterns *patterns = patterns_;
+    uint8_t *seen = patterns->seen;
     const uint16_t *x = x_;
-    for (ptrdiff_t i = 0, count; i < n; i += count) {
-        count = smaller(n - i, PAIRS);
-        if (i > 0 && count == PAIRS && repeats(x + i))
+    ptrdiff_t i = 0;
+    for (; i + PAIRS <= n; i += PAIRS) {
+        unsigned all = 1;
+        if (i > 0 && repeats(x + i))
             continue;
-        for (ptrdiff_t j = 0; j < count; j++)
+        for (int j = 0; j < PAIRS; j += 4) {
+            uint64_t some;
+            memcpy(&some, x + i + j, 8);
+            for (int k = 0; k < 4; k++)
+                all &= seen[(uint16_t)(some >> 16 * k)];
+        }
+        for (int j = 0; !all && j < PAIRS; j++)
             seen[x[i + j]] = 1;
     }
+    for (; i < n; i++)
+        seen[x[i]] = 1;
+    patterns->looked_at += n;
+    if (patterns->looked_at < 1 << 16)
+        return 0;
+    patterns->looked_at = 0;
+    return !memchr(seen, 0, 1 << 16);
+}
+
+int ls_count_bytes(void *tables_, const void *x_, ptrdiff_t n)
+{
+    uint32_t *tables = tables_;
+    const uint8_t *x = x_;
+    ptrdiff_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t some;
+        memcpy(&some, x + i, 8);
+        for (int j = 0; j < 8; j++)
+            tables[j % LS_BYTE_TABLES * 256 + (uint8_t)(some >> 8 * j)]++;
+    }
+    for (; i < n; i++)
+        tables[x[i]]++;
     return 0;
 }
 
-#define DEFINE_COUNT(NAME, TYPE, TABLES)                                                          \
-    int NAME(void *tables_, const void *x_, ptrdiff_t n)                                          \
+/* At most 8. */
+static INLINE void count_some(uint32_t *table, const uint16_t *x, int n, const int spread)
+{
+    uint8_t *few = (uint8_t *)(table + (1 << 16));
+    uint32_t some[8]; /* read at once: for the compiler, bytes that are written might be x */
+    for (int i = 0; i < n; i++)
+        some[i] = x[i];
+    for (int i = 0; i < n; i++)
+        if (!spread)
+            table[some[i]]++;
+        else if (!++few[some[i]])
+            table[some[i]] += 256;
+}
+
+#define DEFINE_COUNT_PAIRS(NAME, SPREAD)                                                          \
+    int NAME(void *table, const void *x_, ptrdiff_t n)                                            \
     {                                                                                             \
-        uint32_t *tables = tables_;                                                               \
-        const TYPE *x = x_;                                                                       \
-        ptrdiff_t i = 0;                                                                          \
-        for (; i + TABLES <= n; i += TABLES)                                                      \
-            for (int j = 0; j < TABLES; j++)                                                      \
-                tables[j * 256 + x[i + j]]++;                                                     \
-        for (; i < n; i++)                                                                        \
-            tables[x[i]]++;                                                                       \
+        const uint16_t *x = x_;                                                                   \
+        for (; n >= 8; n -= 8, x += 8)                                                            \
+            count_some(table, x, 8, SPREAD);                                                      \
+        for (; n > 0; n--, x++)                                                                   \
+            count_some(table, x, 1, SPREAD);                                                      \
         return 0;                                                                                 \
     }
 
-DEFINE_COUNT(ls_count_bytes, uint8_t, LS_BYTE_TABLES)
-DEFINE_COUNT(ls_count_pairs, uint16_t, 1)
+DEFINE_COUNT_PAIRS(ls_count_pairs, 0)
+DEFINE_COUNT_PAIRS(ls_count_spread_pairs, 1)
 
 /* The set */
 

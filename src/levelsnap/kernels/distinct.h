@@ -27,15 +27,17 @@ enum { LS_FULL = 1, LS_NO_MEMORY };
 typedef struct {
     uint8_t *seen; /* one for each pattern, 0 at first */
     ls_isa isa;
+    ptrdiff_t looked_at; /* elements, 0 at first */
 } ls_patterns;
 
-/* Bytes: stops when all have been. */
+/* Stops when all have been. */
 ls_visitor ls_see_bytes, ls_see_pairs;
 
 /* Counts bit patterns; the state is a table of uint32_t. Bytes: so many tables, whose sums are the
- * counts, that neighbours which are equal need not wait for each other. */
-#define LS_BYTE_TABLES 4
-ls_visitor ls_count_bytes, ls_count_pairs;
+ * counts, that neighbours which are equal need not wait for each other. Pairs that spread: a table
+ * of bytes, which nearly fits the first-level cache, comes after it and carries to it. */
+#define LS_BYTE_TABLES 8
+ls_visitor ls_count_bytes, ls_count_pairs, ls_count_spread_pairs;
 
 /* 32 bits */
 
