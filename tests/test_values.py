@@ -186,6 +186,20 @@ def test_buckets_whose_keys_lie_close_together(dtype, monkeypatch):
         check(image.view(dtype), Plan(Way.DEAL), 2)
 
 
+def test_buckets_of_as_many_keys_each(monkeypatch):
+    """With few and with many values, NaN, zeros of both signs and elements that are skipped."""
+    for dtype in ("u4", "i4", "f4"):
+        image = bits(np.dtype(dtype), 300_000)
+        assert values._even_deal(values.Image(image, False, None), image.dtype, 1)
+        for pool in (300_000, 1000):
+            some = image[np.random.default_rng(pool).integers(pool, size=300_000)]
+            some[5:9] = np.array([0, 1 << 31, (1 << 31) - 1, (1 << 32) - 1], "u4").view(dtype)
+            for narrow_room in (values.ROOM, 400_000):
+                monkeypatch.setattr(values, "ROOM", narrow_room)
+                check(some, Plan(Way.DEAL), 2)
+                check(some, Plan(Way.DEAL), 3, np.arange(300_000) % 3 > 0)
+
+
 @pytest.mark.parametrize("dtype", ["u4", "i8", "u8"])
 def test_sets_of_all_ones_and_crowded_homes(dtype, isa):
     """What marks an empty slot is a value, too; of multiples of a power of two homes are few."""

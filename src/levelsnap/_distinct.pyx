@@ -46,6 +46,7 @@ cdef extern from "distinct.h" nogil:
 
     ctypedef struct ls_deal:
         const ls_table *table
+        int shift
         ls_order order
         Py_ssize_t *next
         const Py_ssize_t *first
@@ -388,8 +389,9 @@ cdef class Deal:
     ----------
     image : Image
         Of 32- or 64-bit elements.
-    table : Table
-        Gives the bucket of an element as its label, of 2 bytes.
+    table : Table or None
+        Gives the bucket of an element as its label, of 2 bytes; None: its key, shifted, does, where
+        NaN lie among others, to be left out by `sort`, if `unique`.
     type : int
         The image's element type.
     buckets : int
@@ -397,6 +399,7 @@ cdef class Deal:
     threads : int
     kept : int
         The most elements that stay in the caches: between `sizes` and `out` their buckets are kept.
+    shift : int
     """
 
     cdef Image image
@@ -404,18 +407,20 @@ cdef class Deal:
     cdef Table held  # what `table` points to
     cdef ls_table table
     cdef ls_order order
-    cdef int threads
+    cdef int shift, threads
     cdef readonly Py_ssize_t buckets
 
     def __cinit__(
-        self, Image image not None, Table table not None, int type, Py_ssize_t buckets, int threads,
-        Py_ssize_t kept=0,
+        self, Image image not None, Table table, int type, Py_ssize_t buckets, int threads,
+        Py_ssize_t kept=0, int shift=0,
     ):
         self.image = image
         self.labels = np.empty(kept, np.uint16)
         self.held = table
-        self.table = table.table
-        self.table.nan_label = buckets - 1
+        if table is not None:
+            self.table = table.table
+            self.table.nan_label = buckets - 1
+        self.shift = shift
         self.buckets = buckets
         self.threads = threads
         ls_order_of(&self.order, <ls_type>type)
@@ -454,7 +459,8 @@ cdef class Deal:
             raise MemoryError
         try:
             for t in range(self.threads):
-                states[t].table = &self.table
+                states[t].table = NULL if self.held is None else &self.table
+                states[t].shift = self.shift
                 states[t].order = self.order
                 states[t].next = &next[t, 0]
                 if few:

@@ -78,6 +78,10 @@ SAMPLE = 1 << 14
 BUCKET = 1 << 15
 MAX_BUCKETS = 1 << 12
 
+# Buckets of as many keys each, 2**EVEN_BITS: bitmaps of 32-bit ones fit the second-level cache.
+EVEN_BITS = 10
+EVEN_BUCKETS = 1 << EVEN_BITS
+
 # Elements that are dealt out at a time, and their buckets, to be counted by a bitmap.
 DEALT = 1 << 23
 DEALT_BUCKETS = 1 << 8
@@ -316,8 +320,12 @@ def _by_dealing(
     image: Image, dtype: np.dtype, threads: int, counted: bool
 ) -> tuple[NDArray, NDArray[np.uint64] | None]:
     """Sort the keys bucket by bucket, as many buckets at a time as there is room for."""
-    thresholds, alone = _make_buckets(image, dtype, MAX_BUCKETS)
-    deal = _make_deal(image, thresholds, threads)
+    deal = None if counted else _even_deal(image, dtype, threads)
+    if deal:
+        thresholds, alone = np.empty(0, dtype), np.zeros(EVEN_BUCKETS, bool)
+    else:
+        thresholds, alone = _make_buckets(image, dtype, MAX_BUCKETS)
+        deal = _make_deal(image, thresholds, threads)
     whole = (0, image.size)
     sizes = deal.sizes(*whole)
     totals = sizes.sum(axis=0)[:-1]
@@ -369,6 +377,17 @@ def _make_deal(image: Image, thresholds: NDArray, threads: int, kept: int = 0) -
         method = tables.Method.NODES
     table = tables.search_table(thresholds, method, k, label_size=2)
     return Deal(image, table, element_type(thresholds.dtype), k + 1, threads, kept)
+
+
+def _even_deal(image: Image, dtype: np.dtype, threads: int) -> Deal | None:
+    """Buckets of as many keys each, if a sample of a 32-bit image spreads over them."""
+    if dtype.itemsize != 4:
+        return None
+    shift = 32 - EVEN_BITS
+    sample = np.bincount(ordered_keys(_sample(image, SAMPLE).view(dtype)) >> shift)
+    if sample.max(initial=0) > SAMPLE // 32:
+        return None
+    return Deal(image, None, element_type(dtype), EVEN_BUCKETS + 1, threads, shift=shift)
 
 
 def _make_buckets(image: Image, dtype: np.dtype, limit: int) -> tuple[NDArray, NDArray[np.bool_]]:

@@ -24,6 +24,7 @@
 #define MARK(p) __atomic_store_n(p, 1, __ATOMIC_RELAXED)
 #endif
 
+#define TOP_BIT ((uint64_t)1 << 63)
 #define EMPTY (~(uint64_t)0) /* a slot of a set */
 #define BATCH 256            /* elements that a set takes at a time */
 #define PAIRS 32             /* elements of a block of 16-bit ones */
@@ -283,6 +284,16 @@ static INLINE void write_line(void *to, const void *line)
 
 /* Dealing out */
 
+static void find_buckets(const ls_deal *deal, const void *x, ptrdiff_t n, uint16_t *label)
+{
+    if (deal->table)
+        ls_nearest(deal->table, x, n, label, NULL);
+    else if (deal->order.size == 4)
+        shift32(deal, x, n, label);
+    else
+        shift64(deal, x, n, label);
+}
+
 int ls_deal_count(void *deal_, const void *x_, ptrdiff_t n)
 {
     ls_deal *deal = deal_;
@@ -291,7 +302,7 @@ int ls_deal_count(void *deal_, const void *x_, ptrdiff_t n)
     for (ptrdiff_t count; n > 0; n -= count, x += count * deal->order.size) {
         uint16_t *label = deal->labels ? deal->labels : scratch;
         count = smaller(n, TILE);
-        ls_nearest(deal->table, x, count, label, NULL);
+        find_buckets(deal, x, count, label);
         for (ptrdiff_t i = 0; i < count; i++)
             deal->next[label[i]]++;
         if (deal->labels)
@@ -311,7 +322,7 @@ int ls_deal_out(void *deal_, const void *x_, ptrdiff_t n)
         if (deal->labels)
             deal->labels += count;
         else
-            ls_nearest(deal->table, x, count, scratch, NULL);
+            find_buckets(deal, x, count, scratch);
         if (deal->order.size == 4)
             deal32(deal, (const uint32_t *)(const void *)x, label, count);
         else

@@ -115,7 +115,8 @@ void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts);
 
 /* Deals elements out to buckets: one for each label, and the last for NaN. */
 typedef struct {
-    const ls_table *table;  /* gives labels of 2 bytes; its nan_label is the NaNs' bucket */
+    const ls_table *table;  /* gives labels of 2 bytes; its nan_label is the NaNs' bucket; NULL: */
+    int shift;              /* labels are keys, shifted; NaN lie among others */
     ls_order order;
     ptrdiff_t *next;        /* counting: how many elements each bucket has; dealing: where the next
                                key of each goes, or a negative number for nowhere */
