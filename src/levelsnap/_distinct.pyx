@@ -398,7 +398,7 @@ cdef class Deal:
         One for each label, and the last for NaN.
     threads : int
     kept : int
-        The most elements that stay in the caches: between `sizes` and `out` their buckets are kept.
+        The most elements whose buckets are kept between `sizes` and `out`.
     shift : int
     """
 
@@ -467,8 +467,7 @@ cdef class Deal:
                     states[t].labels = &labels[t * share]
                 if keys is not None:
                     states[t].first = &first[t, 0]
-                    if not few:
-                        states[t].lines = <char *>&line[t * self.buckets * LS_LINE]
+                    states[t].lines = <char *>&line[t * self.buckets * LS_LINE]
                     states[t].keys = &memory[0]
             self.image.visit(
                 start, stop, visitor, <char *>states, sizeof(ls_deal), self.threads

@@ -333,8 +333,6 @@ int ls_deal_out(void *deal_, const void *x_, ptrdiff_t n)
 
 void ls_deal_rest(const ls_deal *deal, ptrdiff_t buckets)
 {
-    if (!deal->lines)
-        return;
     if (deal->order.size == 4)
         deal_rest32(deal, buckets);
     else

@@ -121,8 +121,7 @@ typedef struct {
     ptrdiff_t *next;        /* counting: how many elements each bucket has; dealing: where the next
                                key of each goes, or a negative number for nowhere */
     const ptrdiff_t *first; /* dealing: what `next` was at first */
-    char *lines;            /* dealing: an aligned line for each bucket; NULL: the keys stay in the
-                               caches */
+    char *lines;            /* dealing: an aligned line for each bucket */
     uint16_t *labels;       /* where counting leaves labels for dealing; NULL: nowhere */
     void *keys;
 } ls_deal;

@@ -75,8 +75,8 @@ static void NAME_(shift)(const ls_deal *deal, const KEY *x, ptrdiff_t n, uint16_
         label[i] = (uint16_t)(NAME_(folded_key)(&order, x[i]) >> shift);
 }
 
-/* Keys that do not stay in the caches wait in a line for each bucket, which lies as its place among
- * the keys does, to be written together. */
+/* Keys wait in a line for each bucket, which lies as its place among the keys does, to be written
+ * together. */
 #define PER_LINE (LINE / (BITS / 8))
 
 static INLINE void NAME_(write)(const ls_deal *deal, ptrdiff_t bucket, const KEY *line)
@@ -97,12 +97,6 @@ static void NAME_(deal)(const ls_deal *deal, const KEY *x, const uint16_t *label
     KEY *lines = (KEY *)deal->lines, key[TILE];
     for (ptrdiff_t i = 0; i < n; i++)
         key[i] = NAME_(folded_key)(&order, x[i]);
-    if (!lines) {
-        for (ptrdiff_t i = 0; i < n; i++)
-            if (next[label[i]] >= 0)
-                ((KEY *)deal->keys)[next[label[i]]++] = key[i];
-        return;
-    }
     for (ptrdiff_t i = 0; i < n; i++) {
         const ptrdiff_t bucket = label[i], to = next[bucket];
         const ptrdiff_t slot = (to + before) & (PER_LINE - 1);
