@@ -23,7 +23,7 @@ WIDE = [dtype for dtype in NATIVE if dtype.itemsize >= 4]
 PLANS = [
     *map(Plan, Way),
     Plan(Way.BITMAP, dense=True),
-    Plan(Way.BITMAP, dealt=True),
+    Plan(Way.BITMAP, dense=True, apart=True),
 ]
 
 
@@ -60,7 +60,7 @@ def has_kernels(plan, isa):
 
 def name(part):
     if isinstance(part, Plan):
-        return f"{part.way.name}-{part.dense}-{part.dealt}"
+        return f"{part.way.name}-{part.dense}-{part.apart}"
     return part.name if isinstance(part, Isa) else str(part)
 
 
@@ -186,6 +186,20 @@ def test_buckets_whose_keys_lie_close_together(dtype, monkeypatch):
         check(image.view(dtype), Plan(Way.DEAL), 2)
 
 
+def test_buckets_of_as_many_keys_each(monkeypatch):
+    """With few and with many values, NaN, zeros of both signs and elements that are skipped."""
+    for dtype in ("u4", "i4", "f4"):
+        image = bits(np.dtype(dtype), 300_000)
+        assert values._even_deal(values.Image(image, False, None), image.dtype, 1)
+        for pool in (300_000, 1000):
+            some = image[np.random.default_rng(pool).integers(pool, size=300_000)]
+            some[5:9] = np.array([0, 1 << 31, (1 << 31) - 1, (1 << 32) - 1], "u4").view(dtype)
+            for narrow_room in (values.ROOM, 400_000):
+                monkeypatch.setattr(values, "ROOM", narrow_room)
+                check(some, Plan(Way.DEAL), 2)
+                check(some, Plan(Way.DEAL), 3, np.arange(300_000) % 3 > 0)
+
+
 @pytest.mark.parametrize("dtype", ["u4", "i8", "u8"])
 def test_sets_of_all_ones_and_crowded_homes(dtype, isa):
     """What marks an empty slot is a value, too; of multiples of a power of two homes are few."""
@@ -196,11 +210,13 @@ def test_sets_of_all_ones_and_crowded_homes(dtype, isa):
         check(image, Plan(Way.SET), 2)
 
 
+@pytest.mark.parametrize("spread", [0, 1 << 30])
 @pytest.mark.parametrize("dtype", ["u1", "?", "i1", "u2", "i2", "f2"])
-def test_patterns(dtype, isa):
+def test_patterns(dtype, spread, isa, monkeypatch):
     """Where all patterns have been seen, and where one comes last of all."""
+    monkeypatch.setattr(values, "SPREAD", spread)
     dtype = np.dtype(dtype)
-    full = bits(dtype, 300_007)
+    full = bits(dtype, 1_000_007)
     for image in (full, full[:1000], np.sort(full.view(f"u{dtype.itemsize}")).view(dtype)):
         for threads in (1, 2, 3):
             for counted in (False, True):
@@ -240,8 +256,15 @@ def test_what_the_sample_has_missed(monkeypatch):
     monkeypatch.setattr(values, "SET_LIMIT", 1000)
     monkeypatch.setattr(values, "MAX_COUNTED", 1 << 20)
     image = bits(np.dtype("u4"), 400_000)
-    for plan in (Plan(Way.SET), Plan(Way.BITMAP), Plan(Way.BITMAP, dealt=True)):
+    for plan in (Plan(Way.SET), Plan(Way.BITMAP), Plan(Way.BITMAP, dense=True, apart=True)):
         check(image, plan, 2)
+
+
+@pytest.mark.parametrize("room", [0, 1 << 22, 1 << 30])
+def test_bitmaps_of_each_thread_that_lie_too_far_apart(room, monkeypatch):
+    monkeypatch.setattr(values, "_apart_room", lambda image: room)
+    for dtype in ("u4", "i4", "f4"):
+        check(bits(np.dtype(dtype), 100_000), Plan(Way.BITMAP, dense=True, apart=True), 2)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "i4", "f8", "u8"])

@@ -225,7 +225,7 @@ def check_values(source):
     image = make_image(source, memory)
     plans = [Plan(Way.SORT), Plan(Way.SET), Plan(Way.DEAL)]
     if image.dtype.itemsize == 4:
-        plans += [Plan(Way.BITMAP, dense, dealt) for dense in (0, 1) for dealt in (0, 1)]
+        plans += [Plan(Way.BITMAP), Plan(Way.BITMAP, True), Plan(Way.BITMAP, True, True)]
     plan = source.PickValueInList(plans)
     values._choose = lambda *args: plan
     values._set_limit = lambda image, threads: 1000

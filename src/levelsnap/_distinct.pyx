@@ -22,6 +22,7 @@ cdef extern from "distinct.h" nogil:
         LS_BYTE_TABLES
         LS_PAGE_BITS
         LS_PAGES
+        LS_HUGE_PAGES
         LS_GROUP_PAGES
         LS_SORT_SCRATCH
         LS_LINE
@@ -37,6 +38,7 @@ cdef extern from "distinct.h" nogil:
 
     ctypedef struct ls_bitmap:
         uint8_t *pages
+        Py_ssize_t room
 
     ctypedef struct ls_set:
         Py_ssize_t used
@@ -44,6 +46,7 @@ cdef extern from "distinct.h" nogil:
 
     ctypedef struct ls_deal:
         const ls_table *table
+        int shift
         ls_order order
         Py_ssize_t *next
         const Py_ssize_t *first
@@ -52,15 +55,15 @@ cdef extern from "distinct.h" nogil:
         void *keys
 
     void ls_order_of(ls_order *order, ls_type type)
-    ls_visitor ls_see_bytes, ls_see_pairs, ls_count_bytes, ls_count_pairs
+    ls_visitor ls_see_bytes, ls_see_pairs, ls_count_bytes, ls_count_pairs, ls_count_spread_pairs
     ctypedef struct ls_counts:
         const ls_bitmap *bitmap
         uint32_t *counts
 
     int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
     void ls_bitmap_free(ls_bitmap *bitmap)
-    ls_visitor ls_bitmap_add
-    void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, Py_ssize_t n)
+    ls_visitor ls_bitmap_add, ls_bitmap_add_alone
+    void ls_bitmap_merge(const ls_bitmap *to, const ls_bitmap *from_, size_t page)
     void ls_bitmap_close(ls_bitmap *bitmap)
     Py_ssize_t ls_bitmap_size(const ls_bitmap *bitmap, size_t page)
     void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements)
@@ -80,6 +83,7 @@ cdef extern from "distinct.h" nogil:
 
 BYTE_TABLES = LS_BYTE_TABLES
 PAGE_BITS = LS_PAGE_BITS
+HUGE_PAGES = LS_HUGE_PAGES
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
 cdef enum:
@@ -202,11 +206,14 @@ def count_patterns(
     """Count the bit patterns of at most 2**32 - 1 elements of an 8- or 16-bit image.
 
     Each row of `tables` is a thread's, zero at first: one table, or BYTE_TABLES of bytes, one after
-    the other. The counts are the sums of all tables.
+    the other; after that of a 16-bit image may be one of bytes, which is better where patterns
+    spread. The counts are the sums of all tables.
     """
+    cdef ls_visitor *visitor = ls_count_bytes
+    if image.itemsize == 2:
+        visitor = ls_count_pairs if tables.shape[1] == 1 << 16 else ls_count_spread_pairs
     image.visit(
-        start, stop, ls_count_bytes if image.itemsize == 1 else ls_count_pairs,
-        <char *>&tables[0, 0], tables.strides[0], <int>tables.shape[0],
+        start, stop, visitor, <char *>&tables[0, 0], tables.strides[0], <int>tables.shape[0]
     )
 
 
@@ -234,17 +241,15 @@ cdef class Bitmap:
     def add(self, Image image not None, int threads):
         image.visit(0, image.size, ls_bitmap_add, <char *>&self.bitmap, 0, threads)
 
-    def add_keys(
-        self, const uint32_t[::1] keys not None, const Py_ssize_t[::1] starts not None, int threads
-    ):
-        """Add keys that have been dealt out: one thread those from starts[i] to starts[i + 1]."""
-        cdef Py_ssize_t n = starts.shape[0] - 1, i
+    def merge(self, Bitmap other not None, int threads):
+        cdef Py_ssize_t groups = LS_PAGES // LS_GROUP_PAGES, i
         with nogil:
             if threads == 1 or is_forked():
-                ls_bitmap_add_keys(&self.bitmap, &keys[starts[0]], starts[n] - starts[0])
+                for i in range(groups):
+                    ls_bitmap_merge(&self.bitmap, &other.bitmap, i * LS_GROUP_PAGES)
             else:
-                for i in prange(n, num_threads=threads, schedule="dynamic"):
-                    ls_bitmap_add_keys(&self.bitmap, &keys[starts[i]], starts[i + 1] - starts[i])
+                for i in prange(groups, num_threads=threads, schedule="dynamic"):
+                    ls_bitmap_merge(&self.bitmap, &other.bitmap, i * LS_GROUP_PAGES)
 
     def take(self, int threads):
         """The distinct values' bits, ascending by value. Nothing can be added any more."""
@@ -275,7 +280,7 @@ cdef class Bitmap:
     @property
     def touched(self):
         """Bytes of the bitmap that have been written to."""
-        pages = np.asarray(<uint8_t[:LS_PAGES]>self.bitmap.pages).reshape(-1, 512)
+        pages = np.asarray(<uint8_t[:LS_PAGES]>self.bitmap.pages).reshape(-1, LS_HUGE_PAGES)
         return int(pages.max(axis=1).sum()) << 21 if self.dense else int(pages.sum()) << 12
 
     def rank(self):
@@ -304,6 +309,26 @@ cdef class Bitmap:
             else:
                 for i in prange(n, num_threads=threads, schedule="dynamic"):
                     ls_bitmap_count_keys(&state, &keys[starts[i]], starts[i + 1] - starts[i])
+
+
+def add_apart(Image image not None, bitmaps not None, Py_ssize_t room):
+    """Add an image to dense bitmaps, one of each thread, while each takes at most `room` bytes.
+
+    Whether all has been added.
+    """
+    cdef int threads = <int>len(bitmaps), t
+    cdef ls_bitmap *states = <ls_bitmap *>PyMem_Calloc(threads, sizeof(ls_bitmap))
+    if not states:
+        raise MemoryError
+    try:
+        for t in range(threads):
+            states[t] = (<Bitmap?>bitmaps[t]).bitmap
+            states[t].room = room >> 21
+        return not image.visit(
+            0, image.size, ls_bitmap_add_alone, <char *>states, sizeof(ls_bitmap), threads
+        )
+    finally:
+        PyMem_Free(states)
 
 
 def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int threads):
@@ -364,15 +389,17 @@ cdef class Deal:
     ----------
     image : Image
         Of 32- or 64-bit elements.
-    table : Table
-        Gives the bucket of an element as its label, of 2 bytes.
+    table : Table or None
+        Gives the bucket of an element as its label, of 2 bytes; None: its key, shifted, does, where
+        NaN lie among others, to be left out by `sort`, if `unique`.
     type : int
         The image's element type.
     buckets : int
         One for each label, and the last for NaN.
     threads : int
     kept : int
-        The most elements that stay in the caches: between `sizes` and `out` their buckets are kept.
+        The most elements whose buckets are kept between `sizes` and `out`.
+    shift : int
     """
 
     cdef Image image
@@ -380,18 +407,20 @@ cdef class Deal:
     cdef Table held  # what `table` points to
     cdef ls_table table
     cdef ls_order order
-    cdef int threads
+    cdef int shift, threads
     cdef readonly Py_ssize_t buckets
 
     def __cinit__(
-        self, Image image not None, Table table not None, int type, Py_ssize_t buckets, int threads,
-        Py_ssize_t kept=0,
+        self, Image image not None, Table table, int type, Py_ssize_t buckets, int threads,
+        Py_ssize_t kept=0, int shift=0,
     ):
         self.image = image
         self.labels = np.empty(kept, np.uint16)
         self.held = table
-        self.table = table.table
-        self.table.nan_label = buckets - 1
+        if table is not None:
+            self.table = table.table
+            self.table.nan_label = buckets - 1
+        self.shift = shift
         self.buckets = buckets
         self.threads = threads
         ls_order_of(&self.order, <ls_type>type)
@@ -430,15 +459,15 @@ cdef class Deal:
             raise MemoryError
         try:
             for t in range(self.threads):
-                states[t].table = &self.table
+                states[t].table = NULL if self.held is None else &self.table
+                states[t].shift = self.shift
                 states[t].order = self.order
                 states[t].next = &next[t, 0]
                 if few:
                     states[t].labels = &labels[t * share]
                 if keys is not None:
                     states[t].first = &first[t, 0]
-                    if not few:
-                        states[t].lines = <char *>&line[t * self.buckets * LS_LINE]
+                    states[t].lines = <char *>&line[t * self.buckets * LS_LINE]
                     states[t].keys = &memory[0]
             self.image.visit(
                 start, stop, visitor, <char *>states, sizeof(ls_deal), self.threads

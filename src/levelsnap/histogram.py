@@ -189,8 +189,8 @@ def histogram(
     and 2 MB a thread. Up to 65,536 elements take up to 4 MB.
 
     A sample of the image chooses the way: few values are found by a hash set for each thread (16 MB
-    at most), values that lie close together by a bitmap of all 32-bit patterns, others by sorting
-    the image's elements bucket by bucket.
+    at most), values that lie close together by a bitmap of all 32-bit patterns, or one for each
+    thread, others by sorting the image's elements bucket by bucket.
 
     Examples
     --------
@@ -234,7 +234,8 @@ def distinct(
 
     Notes
     -----
-    Extra memory is that of `histogram`. An 8-bit image is read until all 256 values have been seen.
+    Extra memory is that of `histogram`. An 8- or 16-bit image is read until all values of its dtype
+    have been seen.
     """
     return _find(image, where, threads, False, max_distinct)[0]
 

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from . import tables
 from ._distinct import (
     BYTE_TABLES,
+    HUGE_PAGES,
     PAGE_BITS,
     Bitmap,
     Deal,
     Image,
+    add_apart,
     by_set,
     count_patterns,
     see_patterns,
@@ -35,11 +37,14 @@ class Way(Enum):
 class Plan(NamedTuple):
     way: Way
     dense: bool = False  # the pages of the bitmap lie close together
-    dealt: bool = False  # to the bitmap, which has many values, elements come in order
+    apart: bool = False  # each thread has a bitmap of its own
 
 
 # The largest image that np.unique gets.
 SMALL = 1 << 16
+
+# The largest 16-bit image whose counts are not worth a look at how its patterns spread.
+SPREAD = 1 << 20
 
 # Values of a hash set, which has at least 8 slots of 16 bytes for each: more leave the caches.
 SET_LIMIT = 255 << 9
@@ -49,6 +54,9 @@ SETS_LIMIT = 1 << 22
 
 # Above so many values threads that share a bitmap get into each other's way.
 BITMAP_LIMIT = 1 << 22
+
+# Bytes of the bitmaps of all threads, if each has its own.
+MAX_APART = 1 << 28
 
 # Bytes of a bitmap that are worth touching: more is slower than sorting.
 MAX_TOUCHED = 1 << 27
@@ -70,7 +78,11 @@ SAMPLE = 1 << 14
 BUCKET = 1 << 15
 MAX_BUCKETS = 1 << 12
 
-# Elements that are dealt out at a time, and their buckets, on the way to a bitmap.
+# Buckets of as many keys each, 2**EVEN_BITS: bitmaps of 32-bit ones fit the second-level cache.
+EVEN_BITS = 10
+EVEN_BUCKETS = 1 << EVEN_BITS
+
+# Elements that are dealt out at a time, and their buckets, to be counted by a bitmap.
 DEALT = 1 << 23
 DEALT_BUCKETS = 1 << 8
 
@@ -132,11 +144,12 @@ def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
     if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
         # Of bits in place of keys, which lie in pages of the same number.
         pages = len(np.unique(bits >> PAGE_BITS))
-        huge_pages = len(np.unique(bits >> (PAGE_BITS + 9)))
+        huge_pages = len(np.unique((bits >> PAGE_BITS) // HUGE_PAGES))
         dense = pages > 64 * huge_pages
         touched = huge_pages << 21 if dense else pages << 12
         if touched <= min(4 * image.size, MAX_TOUCHED) and (dense or (few and pages <= NEAR_PAGES)):
-            return Plan(Way.BITMAP, dense, values > BITMAP_LIMIT)
+            apart = values > BITMAP_LIMIT and threads * touched <= _apart_room(image)
+            return Plan(Way.BITMAP, dense, apart)
     return Plan(Way.SET if few else Way.DEAL)
 
 
@@ -155,11 +168,13 @@ def _by_patterns(
     patterns = 1 << 8 * dtype.itemsize
     if counted:
         counts = np.zeros(patterns, np.uint64)
-        tables_each = BYTE_TABLES if dtype.itemsize == 1 else 1
+        wide = patterns * (BYTE_TABLES if dtype.itemsize == 1 else 1)
+        narrow = patterns // 4 if dtype.itemsize == 2 and _spreads(image) else 0
         for part in _parts(image, MAX_COUNT):
-            rows = np.zeros((threads, tables_each * patterns), np.uint32)
+            rows = np.zeros((threads, wide + narrow), np.uint32)
             count_patterns(image, *part, rows)
-            counts += rows.reshape(-1, patterns).sum(axis=0, dtype=np.uint64)
+            for tables_here in rows[:, :wide], rows[:, wide:].view(np.uint8):
+                counts += tables_here.reshape(-1, patterns).sum(axis=0, dtype=np.uint64)
     else:
         seen = np.zeros((threads, patterns), np.uint8)
         see_patterns(image, tables.ISA, seen)
@@ -176,6 +191,14 @@ def _by_patterns(
     found = np.flatnonzero(counts)
     order = found[np.argsort(values[found], kind="stable")]
     return values[order], counts[order]
+
+
+def _spreads(image: Image) -> bool:
+    """Whether 32-bit counts of a 16-bit image's patterns leave the first-level cache.
+
+    That is from some 10,000 patterns on, of which few of a sample agree.
+    """
+    return image.size > SPREAD and len(np.unique(_sample(image, 1024))) > 970
 
 
 def _parts(image: Image, size: int) -> Iterator[tuple[int, int]]:
@@ -220,16 +243,8 @@ def _by_bitmap(
     """Set each element's bit; count by how many bits lie before it.
 
     None if, unlike in the sample, they lie so far apart that counting would take too much memory.
-
-    Many values: elements are dealt out first, part by part within the caches, so that threads set
-    bits that lie apart and close to those just set.
     """
-    bitmap = Bitmap(element_type(dtype), tables.ISA, plan.dense)
-    if plan.dealt:
-        for keys, starts in _deal_parts(image, dtype, threads):
-            bitmap.add_keys(keys, starts, threads)
-    else:
-        bitmap.add(image, threads)
+    bitmap = _filled_bitmap(image, dtype, threads, plan)
     values = bitmap.take(threads).view(dtype)
     if not counted:
         return values, None
@@ -248,6 +263,23 @@ def _by_bitmap(
             left = MAX_COUNT
     counts += here[1:-1]
     return values, counts
+
+
+def _filled_bitmap(image: Image, dtype: np.dtype, threads: int, plan: Plan) -> Bitmap:
+    if plan.apart:
+        bitmaps = [Bitmap(element_type(dtype), tables.ISA, dense=True) for _ in range(threads)]
+        if add_apart(image, bitmaps, _apart_room(image) // threads):
+            for bitmap in bitmaps[1:]:
+                bitmaps[0].merge(bitmap, threads)
+            return bitmaps[0]
+        del bitmaps
+    bitmap = Bitmap(element_type(dtype), tables.ISA, plan.dense)
+    bitmap.add(image, threads)
+    return bitmap
+
+
+def _apart_room(image: Image) -> int:
+    return min(4 * image.size, MAX_APART)
 
 
 def _deal_parts(
@@ -288,8 +320,12 @@ def _by_dealing(
     image: Image, dtype: np.dtype, threads: int, counted: bool
 ) -> tuple[NDArray, NDArray[np.uint64] | None]:
     """Sort the keys bucket by bucket, as many buckets at a time as there is room for."""
-    thresholds, alone = _make_buckets(image, dtype, MAX_BUCKETS)
-    deal = _make_deal(image, thresholds, threads)
+    deal = None if counted else _even_deal(image, dtype, threads)
+    if deal:
+        thresholds, alone = np.empty(0, dtype), np.zeros(EVEN_BUCKETS, bool)
+    else:
+        thresholds, alone = _make_buckets(image, dtype, MAX_BUCKETS)
+        deal = _make_deal(image, thresholds, threads)
     whole = (0, image.size)
     sizes = deal.sizes(*whole)
     totals = sizes.sum(axis=0)[:-1]
@@ -341,6 +377,17 @@ def _make_deal(image: Image, thresholds: NDArray, threads: int, kept: int = 0) -
         method = tables.Method.NODES
     table = tables.search_table(thresholds, method, k, label_size=2)
     return Deal(image, table, element_type(thresholds.dtype), k + 1, threads, kept)
+
+
+def _even_deal(image: Image, dtype: np.dtype, threads: int) -> Deal | None:
+    """Buckets of as many keys each, if a sample of a 32-bit image spreads over them."""
+    if dtype.itemsize != 4:
+        return None
+    shift = 32 - EVEN_BITS
+    sample = np.bincount(ordered_keys(_sample(image, SAMPLE).view(dtype)) >> shift)
+    if sample.max(initial=0) > SAMPLE // 32:
+        return None
+    return Deal(image, None, element_type(dtype), EVEN_BUCKETS + 1, threads, shift=shift)
 
 
 def _make_buckets(image: Image, dtype: np.dtype, limit: int) -> tuple[NDArray, NDArray[np.bool_]]:

@@ -406,6 +406,8 @@ void ls_see_bytes_avx2(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
     ptrdiff_t i = 0;
     for (; i + 128 <= n; i += 128) {
         __m256i all = bits_seen(low, high, LOADV(x + i));
+        PREFETCH(x + i);
+        PREFETCH(x + i + 64);
         for (int u = 1; u < 4; u++)
             all = _mm256_and_si256(all, bits_seen(low, high, LOADV(x + i + 32 * u)));
         if (_mm256_movemask_epi8(all) == -1)

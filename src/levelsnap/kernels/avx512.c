@@ -493,6 +493,8 @@ void ls_see_bytes_vbmi(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
     ptrdiff_t i = 0;
     for (; i + 256 <= n; i += 256) {
         __m512i all = look_up(table, LOADV(x + i)); /* each byte 1 if it has been seen */
+        for (int u = 0; u < 4; u++)
+            PREFETCH(x + i + 64 * u);
         for (int u = 1; u < 4; u++)
             all = _mm512_and_si512(all, look_up(table, LOADV(x + i + 64 * u)));
         if (_mm512_test_epi8_mask(all, all) == ~0ull)

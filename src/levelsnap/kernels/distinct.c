@@ -24,12 +24,14 @@
 #define MARK(p) __atomic_store_n(p, 1, __ATOMIC_RELAXED)
 #endif
 
+#define TOP_BIT ((uint64_t)1 << 63)
 #define EMPTY (~(uint64_t)0) /* a slot of a set */
 #define BATCH 256            /* elements that a set takes at a time */
 #define PAIRS 32             /* elements of a block of 16-bit ones */
 #define DIGITS 11            /* bits of a digit of the sort, at most */
 #define LINE LS_LINE
 #define TILE 1024            /* elements that are dealt out at a time */
+#define FETCHED 64           /* keys whose words are asked for before they are read */
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
 {
@@ -80,14 +82,6 @@ void ls_order_of(ls_order *order, ls_type type)
 
 /* 8 and 16 bits */
 
-static int all_seen(const uint8_t *seen, int patterns)
-{
-    int unseen = 0;
-    for (int i = 0; i < patterns; i++)
-        unseen |= !seen[i];
-    return !unseen;
-}
-
 static void see_bytes(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
 {
     for (ptrdiff_t i = 0; i < n; i++)
@@ -99,7 +93,7 @@ int ls_see_bytes(void *patterns_, const void *x_, ptrdiff_t n)
     const ls_patterns *patterns = patterns_;
     const uint8_t *x = x_;
     for (ptrdiff_t count; n > 0; n -= count, x += count) {
-        if (all_seen(patterns->seen, 256))
+        if (!memchr(patterns->seen, 0, 256))
             return 1;
         count = smaller(n, 1 << 14);
 #ifdef LS_X86
@@ -125,34 +119,75 @@ static INLINE int repeats(const uint16_t *x)
 
 int ls_see_pairs(void *patterns_, const void *x_, ptrdiff_t n)
 {
-    uint8_t *seen = ((const ls_patterns *)patterns_)->seen;
+    ls_patterns *patterns = patterns_;
+    uint8_t *seen = patterns->seen;
     const uint16_t *x = x_;
-    for (ptrdiff_t i = 0, count; i < n; i += count) {
-        count = smaller(n - i, PAIRS);
-        if (i > 0 && count == PAIRS && repeats(x + i))
+    ptrdiff_t i = 0;
+    for (; i + PAIRS <= n; i += PAIRS) {
+        unsigned all = 1;
+        if (i > 0 && repeats(x + i))
             continue;
-        for (ptrdiff_t j = 0; j < count; j++)
+        for (int j = 0; j < PAIRS; j += 4) {
+            uint64_t some;
+            memcpy(&some, x + i + j, 8);
+            for (int k = 0; k < 4; k++)
+                all &= seen[(uint16_t)(some >> 16 * k)];
+        }
+        for (int j = 0; !all && j < PAIRS; j++)
             seen[x[i + j]] = 1;
     }
+    for (; i < n; i++)
+        seen[x[i]] = 1;
+    patterns->looked_at += n;
+    if (patterns->looked_at < 1 << 16)
+        return 0;
+    patterns->looked_at = 0;
+    return !memchr(seen, 0, 1 << 16);
+}
+
+int ls_count_bytes(void *tables_, const void *x_, ptrdiff_t n)
+{
+    uint32_t *tables = tables_;
+    const uint8_t *x = x_;
+    ptrdiff_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t some;
+        memcpy(&some, x + i, 8);
+        for (int j = 0; j < 8; j++)
+            tables[j % LS_BYTE_TABLES * 256 + (uint8_t)(some >> 8 * j)]++;
+    }
+    for (; i < n; i++)
+        tables[x[i]]++;
     return 0;
 }
 
-#define DEFINE_COUNT(NAME, TYPE, TABLES)                                                          \
-    int NAME(void *tables_, const void *x_, ptrdiff_t n)                                          \
+/* At most 8. */
+static INLINE void count_some(uint32_t *table, const uint16_t *x, int n, const int spread)
+{
+    uint8_t *few = (uint8_t *)(table + (1 << 16));
+    uint32_t some[8]; /* read at once: for the compiler, bytes that are written might be x */
+    for (int i = 0; i < n; i++)
+        some[i] = x[i];
+    for (int i = 0; i < n; i++)
+        if (!spread)
+            table[some[i]]++;
+        else if (!++few[some[i]])
+            table[some[i]] += 256;
+}
+
+#define DEFINE_COUNT_PAIRS(NAME, SPREAD)                                                          \
+    int NAME(void *table, const void *x_, ptrdiff_t n)                                            \
     {                                                                                             \
-        uint32_t *tables = tables_;                                                               \
-        const TYPE *x = x_;                                                                       \
-        ptrdiff_t i = 0;                                                                          \
-        for (; i + TABLES <= n; i += TABLES)                                                      \
-            for (int j = 0; j < TABLES; j++)                                                      \
-                tables[j * 256 + x[i + j]]++;                                                     \
-        for (; i < n; i++)                                                                        \
-            tables[x[i]]++;                                                                       \
+        const uint16_t *x = x_;                                                                   \
+        for (; n >= 8; n -= 8, x += 8)                                                            \
+            count_some(table, x, 8, SPREAD);                                                      \
+        for (; n > 0; n--, x++)                                                                   \
+            count_some(table, x, 1, SPREAD);                                                      \
         return 0;                                                                                 \
     }
 
-DEFINE_COUNT(ls_count_bytes, uint8_t, LS_BYTE_TABLES)
-DEFINE_COUNT(ls_count_pairs, uint16_t, 1)
+DEFINE_COUNT_PAIRS(ls_count_pairs, 0)
+DEFINE_COUNT_PAIRS(ls_count_spread_pairs, 1)
 
 /* The set */
 
@@ -249,6 +284,16 @@ static INLINE void write_line(void *to, const void *line)
 
 /* Dealing out */
 
+static void find_buckets(const ls_deal *deal, const void *x, ptrdiff_t n, uint16_t *label)
+{
+    if (deal->table)
+        ls_nearest(deal->table, x, n, label, NULL);
+    else if (deal->order.size == 4)
+        shift32(deal, x, n, label);
+    else
+        shift64(deal, x, n, label);
+}
+
 int ls_deal_count(void *deal_, const void *x_, ptrdiff_t n)
 {
     ls_deal *deal = deal_;
@@ -257,7 +302,7 @@ int ls_deal_count(void *deal_, const void *x_, ptrdiff_t n)
     for (ptrdiff_t count; n > 0; n -= count, x += count * deal->order.size) {
         uint16_t *label = deal->labels ? deal->labels : scratch;
         count = smaller(n, TILE);
-        ls_nearest(deal->table, x, count, label, NULL);
+        find_buckets(deal, x, count, label);
         for (ptrdiff_t i = 0; i < count; i++)
             deal->next[label[i]]++;
         if (deal->labels)
@@ -277,7 +322,7 @@ int ls_deal_out(void *deal_, const void *x_, ptrdiff_t n)
         if (deal->labels)
             deal->labels += count;
         else
-            ls_nearest(deal->table, x, count, scratch, NULL);
+            find_buckets(deal, x, count, scratch);
         if (deal->order.size == 4)
             deal32(deal, (const uint32_t *)(const void *)x, label, count);
         else
@@ -288,8 +333,6 @@ int ls_deal_out(void *deal_, const void *x_, ptrdiff_t n)
 
 void ls_deal_rest(const ls_deal *deal, ptrdiff_t buckets)
 {
-    if (!deal->lines)
-        return;
     if (deal->order.size == 4)
         deal_rest32(deal, buckets);
     else
@@ -351,13 +394,6 @@ void ls_bitmap_put(const ls_bitmap *bitmap, uint32_t key)
     MARK(bitmap->pages + (key >> LS_PAGE_BITS));
 }
 
-void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, ptrdiff_t n)
-{
-    ls_bitmap as_they_are = *bitmap;
-    as_they_are.order.flip = as_they_are.order.top = 0;
-    ls_bitmap_add(&as_they_are, keys, n);
-}
-
 static void bitmap_add(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n)
 {
     const ls_order order = bitmap->order;
@@ -389,6 +425,42 @@ int ls_bitmap_add(void *bitmap_, const void *x, ptrdiff_t n)
     return 0;
 }
 
+/* Marks the page of a key; whether there is no room for it. */
+static int open_page(ls_bitmap *bitmap, uint32_t key)
+{
+    const size_t page = key >> LS_PAGE_BITS;
+    if (!bitmap->pages[page]) {
+        const uint8_t *group = bitmap->pages + page / LS_HUGE_PAGES * LS_HUGE_PAGES;
+        bitmap->room -= !memchr(group, 1, LS_HUGE_PAGES);
+        bitmap->pages[page] = 1;
+    }
+    return bitmap->room < 0;
+}
+
+/* Without a look at the bit: as long as many are new, branches cost more than writing. */
+int ls_bitmap_add_alone(void *bitmap_, const void *x_, ptrdiff_t n)
+{
+    ls_bitmap *bitmap = bitmap_;
+    const ls_order order = bitmap->order;
+    const uint32_t *x = x_;
+    uint64_t *words = bitmap->words;
+    for (ptrdiff_t count; n > 0; n -= count, x += count) {
+        uint32_t key[FETCHED];
+        count = smaller(n, FETCHED);
+        for (ptrdiff_t i = 0; i < count; i++)
+            key[i] = ls_key32(&order, x[i]);
+        for (ptrdiff_t i = 0; i < count; i++)
+            LS_PREFETCH(words + (key[i] >> 6));
+        for (ptrdiff_t i = 0; i < count; i++) {
+            const uint64_t word = words[key[i] >> 6];
+            if (!word && open_page(bitmap, key[i]))
+                return LS_FULL;
+            words[key[i] >> 6] = word | (uint64_t)1 << (key[i] & 63);
+        }
+    }
+    return 0;
+}
+
 /* The bits from the first key of a word to its last that are not NaN. */
 static uint64_t not_nan(const ls_order *order, uint64_t first)
 {
@@ -406,6 +478,14 @@ static uint64_t not_nan(const ls_order *order, uint64_t first)
     for (size_t page_ = first; page_ < last; page_++)                                             \
         for (size_t w = page_ * PAGE_WORDS;                                                       \
              (bitmap)->pages[page_] && w < (page_ + 1) * PAGE_WORDS; w++)
+
+void ls_bitmap_merge(const ls_bitmap *to, const ls_bitmap *from, size_t page)
+{
+    FOR_WORDS(from, w, page, page + LS_GROUP_PAGES)
+        to->words[w] |= from->words[w];
+    for (size_t p = page; p < page + LS_GROUP_PAGES; p++)
+        to->pages[p] |= from->pages[p];
+}
 
 void ls_bitmap_close(ls_bitmap *bitmap)
 {

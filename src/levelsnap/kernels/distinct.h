@@ -18,26 +18,32 @@ typedef struct {
 
 void ls_order_of(ls_order *order, ls_type type);
 
+/* What visitors return that cannot go on. */
+enum { LS_FULL = 1, LS_NO_MEMORY };
+
 /* 8 and 16 bits */
 
 /* Which bit patterns have been seen. */
 typedef struct {
     uint8_t *seen; /* one for each pattern, 0 at first */
     ls_isa isa;
+    ptrdiff_t looked_at; /* elements, 0 at first */
 } ls_patterns;
 
-/* Bytes: stops when all have been. */
+/* Stops when all have been. */
 ls_visitor ls_see_bytes, ls_see_pairs;
 
 /* Counts bit patterns; the state is a table of uint32_t. Bytes: so many tables, whose sums are the
- * counts, that neighbours which are equal need not wait for each other. */
-#define LS_BYTE_TABLES 4
-ls_visitor ls_count_bytes, ls_count_pairs;
+ * counts, that neighbours which are equal need not wait for each other. Pairs that spread: a table
+ * of bytes, which nearly fits the first-level cache, comes after it and carries to it. */
+#define LS_BYTE_TABLES 8
+ls_visitor ls_count_bytes, ls_count_pairs, ls_count_spread_pairs;
 
 /* 32 bits */
 
 #define LS_PAGE_BITS 15 /* keys of a page of the bitmap, as a power of two: a page of memory */
 #define LS_PAGES (1 << (32 - LS_PAGE_BITS))
+#define LS_HUGE_PAGES 512 /* of a huge page of memory */
 
 /* The keys that occur, one bit each; threads may share it. */
 typedef struct {
@@ -46,16 +52,19 @@ typedef struct {
     uint32_t *before; /* how many lie before each word, mapped */
     ls_order order;
     ls_isa isa;
+    ptrdiff_t room;   /* groups of LS_HUGE_PAGES that may yet be written to, unless it is shared */
 } ls_bitmap;
 
 /* Nonzero: no memory. */
 int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense);
 void ls_bitmap_free(ls_bitmap *bitmap);
 
-/* The state is a bitmap. */
-ls_visitor ls_bitmap_add;
+/* The state is a bitmap; the second's is not shared: it is quicker for many values, and returns
+ * LS_FULL where there is no more room. */
+ls_visitor ls_bitmap_add, ls_bitmap_add_alone;
 
-void ls_bitmap_add_keys(const ls_bitmap *bitmap, const uint32_t *keys, ptrdiff_t n);
+/* Adds to one bitmap LS_GROUP_PAGES pages of another, from this one on. */
+void ls_bitmap_merge(const ls_bitmap *to, const ls_bitmap *from, size_t page);
 
 /* Once all have been added: counts -0.0 as 0.0. */
 void ls_bitmap_close(ls_bitmap *bitmap);
@@ -92,9 +101,6 @@ typedef struct {
     uint64_t ones;    /* how often all 64 bits are ones, which is what marks an empty slot */
 } ls_set;
 
-/* What visitors of a set return. */
-enum { LS_FULL = 1, LS_NO_MEMORY };
-
 /* Nonzero: no memory. */
 int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa);
 void ls_set_free(ls_set *set);
@@ -109,13 +115,13 @@ void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts);
 
 /* Deals elements out to buckets: one for each label, and the last for NaN. */
 typedef struct {
-    const ls_table *table;  /* gives labels of 2 bytes; its nan_label is the NaNs' bucket */
+    const ls_table *table;  /* gives labels of 2 bytes; its nan_label is the NaNs' bucket; NULL: */
+    int shift;              /* labels are keys, shifted; NaN lie among others */
     ls_order order;
     ptrdiff_t *next;        /* counting: how many elements each bucket has; dealing: where the next
                                key of each goes, or a negative number for nowhere */
     const ptrdiff_t *first; /* dealing: what `next` was at first */
-    char *lines;            /* dealing: an aligned line for each bucket; NULL: the keys stay in the
-                               caches */
+    char *lines;            /* dealing: an aligned line for each bucket */
     uint16_t *labels;       /* where counting leaves labels for dealing; NULL: nowhere */
     void *keys;
 } ls_deal;

@@ -60,8 +60,23 @@ int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
     return 0;
 }
 
-/* Keys that do not stay in the caches wait in a line for each bucket, which lies as its place among
- * the keys does, to be written together. */
+/* With -0.0 as 0.0. */
+static INLINE KEY NAME_(folded_key)(const ls_order *order, KEY bits)
+{
+    const KEY key = NAME_(ls_key)(order, bits);
+    return key + (KEY)(order->zeros & (key == (KEY)order->top - 1));
+}
+
+static void NAME_(shift)(const ls_deal *deal, const KEY *x, ptrdiff_t n, uint16_t *label)
+{
+    const ls_order order = deal->order;
+    const int shift = deal->shift;
+    for (ptrdiff_t i = 0; i < n; i++)
+        label[i] = (uint16_t)(NAME_(folded_key)(&order, x[i]) >> shift);
+}
+
+/* Keys wait in a line for each bucket, which lies as its place among the keys does, to be written
+ * together. */
 #define PER_LINE (LINE / (BITS / 8))
 
 static INLINE void NAME_(write)(const ls_deal *deal, ptrdiff_t bucket, const KEY *line)
@@ -80,16 +95,8 @@ static void NAME_(deal)(const ls_deal *deal, const KEY *x, const uint16_t *label
     const ptrdiff_t before = (ptrdiff_t)((uintptr_t)deal->keys % LINE / sizeof(KEY));
     ptrdiff_t *next = deal->next;
     KEY *lines = (KEY *)deal->lines, key[TILE];
-    for (ptrdiff_t i = 0; i < n; i++) {
-        key[i] = NAME_(ls_key)(&order, x[i]);
-        key[i] += order.zeros & (key[i] == (KEY)order.top - 1);
-    }
-    if (!lines) {
-        for (ptrdiff_t i = 0; i < n; i++)
-            if (next[label[i]] >= 0)
-                ((KEY *)deal->keys)[next[label[i]]++] = key[i];
-        return;
-    }
+    for (ptrdiff_t i = 0; i < n; i++)
+        key[i] = NAME_(folded_key)(&order, x[i]);
     for (ptrdiff_t i = 0; i < n; i++) {
         const ptrdiff_t bucket = label[i], to = next[bucket];
         const ptrdiff_t slot = (to + before) & (PER_LINE - 1);
@@ -263,12 +270,28 @@ static ptrdiff_t NAME_(unique)(const ls_order *order, KEY *keys, ptrdiff_t n, ui
     return found;
 }
 
-/* The same of unsorted keys; by a bitmap where they lie close together. */
-static ptrdiff_t NAME_(distinct)(const ls_order *order, KEY *keys, ptrdiff_t n, void *scratch)
+static ptrdiff_t NAME_(drop_nan)(const ls_order *order, KEY *keys, ptrdiff_t n)
 {
+    ptrdiff_t kept = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const KEY key = keys[i];
+        keys[kept] = key;
+        kept += key >= (KEY)order->low && key <= (KEY)order->high;
+    }
+    return kept;
+}
+
+/* The same of unsorted keys, NaN among them; by a bitmap where they lie close together. */
+static ptrdiff_t NAME_(distinct)(const ls_order *order_, KEY *keys, ptrdiff_t n, void *scratch)
+{
+    const ls_order order_copy = *order_, *order = &order_copy; /* writing keys cannot alter it */
     KEY range;
-    const KEY low = n > 0 ? NAME_(lowest)(keys, n, &range) : (range = 0);
-    if (range / 32 >= (uint64_t)n || range / 8 >= LS_SORT_SCRATCH) {
+    KEY low = n > 0 ? NAME_(lowest)(keys, n, &range) : (range = 0);
+    if (n > 0 && (low < (KEY)order->low || low + range > (KEY)order->high)) {
+        n = NAME_(drop_nan)(order, keys, n);
+        low = n > 0 ? NAME_(lowest)(keys, n, &range) : (range = 0);
+    }
+    if (range / 128 >= (uint64_t)n || range / 8 >= LS_SORT_SCRATCH) {
         NAME_(sort)(keys, n, scratch);
         return NAME_(unique)(order, keys, n, NULL);
     }
@@ -278,9 +301,13 @@ static ptrdiff_t NAME_(distinct)(const ls_order *order, KEY *keys, ptrdiff_t n, 
     memset(words, 0, (size_t)(last + 1) * sizeof *words);
     for (ptrdiff_t i = 0; i < n; i++)
         words[(keys[i] - low) / 64] |= (uint64_t)1 << ((keys[i] - low) % 64);
-    for (ptrdiff_t w = 0; w <= last; w++)
-        for (uint64_t bits = words[w]; bits; bits &= bits - 1)
+    for (ptrdiff_t w = 0; w <= last && found < n; w++) {
+        uint64_t bits = words[w]; /* mostly none or one: no branch for these */
+        keys[found] = NAME_(element)(order, low + ((KEY)w * 64 + lowest_bit(bits | TOP_BIT)));
+        found += bits != 0;
+        while (bits &= bits - 1)
             keys[found++] = NAME_(element)(order, low + ((KEY)w * 64 + lowest_bit(bits)));
+    }
     return found;
 }
 
