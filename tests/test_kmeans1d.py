@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from levelsnap import kmeans1d, prices, runs
+from levelsnap._kmeans1d import round_means
 from levelsnap.cells import cell_edges
 from levelsnap.points import Problem
 from levelsnap.rationals import exact_cuts
@@ -534,11 +535,28 @@ def test_means_of_many_groups_are_correctly_rounded():
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0**-1050, 2.0**1023])
-def test_means_of_pairs(scale):
-    """Half of them lie halfway between two floats."""
-    values = np.sort(np.random.default_rng(9).random(400)) * scale
-    cuts = np.arange(2, 400, 2)
-    assert _means(values, None, cuts) == exact_means(values, None, cuts.tolist())
+@pytest.mark.parametrize("size", [2, 4, 10])
+def test_means_of_small_groups(scale, size):
+    """Many of them lie halfway between two floats."""
+    random = np.random.default_rng(9)
+    values = np.sort(random.random(400)) * scale
+    cuts = np.arange(size, 400, size)
+    for weights in (None, random.integers(1, 4, 400).astype(np.uint64)):
+        assert _means(values, weights, cuts) == exact_means(values, weights, cuts.tolist())
+
+
+def test_means_from_their_neighbours():
+    random = np.random.default_rng(10)
+    values = np.sort(1 + random.integers(-300, 600, 400) * 2.0**-53)
+    edges = np.arange(0, 401, 4)
+    for weights in (None, random.integers(1, 4, 400) / 4):
+        right = np.array(exact_means(values, weights, edges[1:-1].tolist()))
+        for direction in (-np.inf, 0.0, np.inf):
+            means = np.nextafter(right, direction) if direction else right.copy()
+            safe = np.zeros(len(means), np.uint8)
+            round_means(values, weights, edges, means, safe)
+            assert safe.all()
+            assert (means == right).all()
 
 
 def test_means_that_round_to_one_float64():

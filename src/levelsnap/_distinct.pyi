@@ -48,7 +48,6 @@ class Bitmap:
 def by_set(
     image: Image, isa: int, limit: int, counted: bool, threads: int
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None: ...
-
 def unique(
     elements: np.ndarray[Any, Any], type: int, counts: np.ndarray[Any, Any] | None
 ) -> int: ...

@@ -34,7 +34,7 @@ def walk_sums(
     rest: np.ndarray[Any, Any],
     weights: np.ndarray[Any, Any] | None,
     state: np.ndarray[Any, Any],
-    upward: bool,
+    start: int,
     isa: int,
     positions: np.ndarray[Any, Any] | None,
     sums: np.ndarray[Any, Any],
@@ -141,5 +141,12 @@ def group_means(
     median: tuple[float, float],
     means: np.ndarray[Any, Any],
     distances: np.ndarray[Any, Any],
+    safe: np.ndarray[Any, Any],
+) -> None: ...
+def round_means(
+    values: np.ndarray[Any, Any],
+    weights: np.ndarray[Any, Any] | None,
+    edges: np.ndarray[Any, Any],
+    means: np.ndarray[Any, Any],
     safe: np.ndarray[Any, Any],
 ) -> None: ...

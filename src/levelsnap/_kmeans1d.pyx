@@ -166,6 +166,9 @@ cdef extern from "kmeans1d.h" nogil:
         const ls_points *points, Py_ssize_t i, Py_ssize_t j, int exponent, ls_pair median,
         double *mean, double *distance
     )
+    bint ls_round_mean(
+        const double *values, const double *weights, Py_ssize_t n, double *mean
+    )
     ls_choose_near *ls_choose_near_of(int isa)
     bint (*ls_layers_of(int isa))(
         const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
@@ -259,12 +262,12 @@ def walk_sums(
     const double[::1] rest not None,                        # IN
     const double[::1] weights,                              # IN, None: each value weighs 1
     double[::1] state not None,                             # IN, OUT
-    bint upward,
+    Py_ssize_t start,
     int isa,
     const int64_t[::1] positions,                           # IN, None: all
     double[:, :] sums not None,                             # OUT
 ):
-    """Go on with prefix sums, away from the median.
+    """Go on with prefix sums, from a position up to the last value and down to the first.
 
     Parameters
     ----------
@@ -272,44 +275,72 @@ def walk_sums(
         value - median is exactly deviation + rest, and |rest| <= u |deviation|.
     weights : (m,) array or None
     state : (6,) array
-        The sums S1, S2 and W so far, each as hi and lo, which are 0 at the median.
-    upward : bool
-        From the first value up; else from the last one down.
+        The sums S1, S2 and W at `start`, each as hi and lo, which are 0 at the median; then those
+        at the other end, if `start` is one of the ends.
+    start : int
+        From 0, before the first value, to m, after the last.
     isa : Isa
     positions : (p,) int64 array, ascending, or None
-        Which sums to keep, of those from 0 before the first value to m after the last, but not the
-        ones to go on from; None: all but these, which another thread may read.
+        Which sums to keep, of those from 0 to m; None: all. The ones at `start` are not written,
+        as another thread may read them.
     sums : (6, p) array
         Those.
     """
-    cdef Py_ssize_t m = deviation.shape[0], here = 0 if upward else m, there, i, column, count
-    cdef double sign = 1 if upward else -1
+    cdef Py_ssize_t m = deviation.shape[0], p = sums.shape[1], here, column, count
     cdef ls_sums *now = <ls_sums *>&state[0]
-    cdef const double *weigh = NULL
+    cdef ls_sums up = now[0], down = now[0]
+    cdef ls_values values
+    values.deviation = &deviation[0]
+    values.rest = &rest[0]
+    values.weights = NULL
     if weights is not None:
-        weigh = &weights[0]
+        values.weights = &weights[0]
     with nogil:
         if positions is None:
-            for count in range(m):
-                i = count if upward else m - 1 - count
-                ls_sums_add(now, deviation[i], rest[i], weigh + i if weigh else weigh, sign)
-                put_sums(now, sums, i)
+            # Side by side, as each waits for its own sums.
+            for count in range(max(m - start, start)):
+                here = start + count
+                if here < m:
+                    add_values(&up, &values, here, here + 1, 1, isa)
+                    put_sums(&up, sums, here + 1)
+                here = start - 1 - count
+                if here >= 0:
+                    add_values(&down, &values, here, here + 1, -1, isa)
+                    put_sums(&down, sums, here)
         else:
-            for count in range(positions.shape[0] + 1):
-                column = count if upward else positions.shape[0] - 1 - count
-                if count < positions.shape[0]:
-                    there = positions[column]
-                else:
-                    there = m if upward else 0
-                i = min(here, there)
-                if here != there:
-                    ls_sums_add_all(
-                        now, &deviation[i], &rest[i], weigh + i if weigh else weigh,
-                        max(here, there) - i, sign, isa,
-                    )
-                here = there
-                if count < positions.shape[0]:
-                    put_sums(now, sums, column)
+            here = start
+            for column in range(p):
+                if positions[column] > start:
+                    add_values(&up, &values, here, positions[column], 1, isa)
+                    put_sums(&up, sums, column)
+                    here = positions[column]
+            add_values(&up, &values, here, m, 1, isa)
+            here = start
+            for column in range(p - 1, -1, -1):
+                if positions[column] < start:
+                    add_values(&down, &values, positions[column], here, -1, isa)
+                    put_sums(&down, sums, column)
+                    here = positions[column]
+            add_values(&down, &values, 0, here, -1, isa)
+        now[0] = up if start < m else down
+
+
+cdef struct ls_values:
+    const double *deviation
+    const double *rest
+    const double *weights
+
+
+cdef inline void add_values(
+    ls_sums *sums, const ls_values *values, Py_ssize_t first, Py_ssize_t last, double sign, int isa
+) noexcept nogil:
+    cdef const double *weights = values.weights + first if values.weights else NULL
+    if last == first + 1:
+        ls_sums_add(sums, values.deviation[first], values.rest[first], weights, sign)
+    elif last > first:
+        ls_sums_add_all(
+            sums, values.deviation + first, values.rest + first, weights, last - first, sign, isa
+        )
 
 
 cdef inline void put_sums(
@@ -819,3 +850,22 @@ def group_means(
             safe[g] = ls_group_mean(
                 &points.points, edges[g], edges[g + 1], exponent, middle, &means[g], &distances[g]
             )
+
+
+def round_means(
+    const double[::1] values not None,                      # IN
+    const double[::1] weights,                              # IN, None: each value weighs 1
+    const int64_t[::1] edges not None,                      # IN
+    double[::1] means not None,                             # IN, OUT
+    uint8_t[::1] safe not None,                             # IN, OUT
+):
+    """Round means of `group_means` that are not safe correctly, as far as sums are exact."""
+    cdef Py_ssize_t g, first
+    cdef const double *weigh = NULL
+    with nogil:
+        for g in range(means.shape[0]):
+            first = edges[g]
+            if weights is not None:
+                weigh = &weights[first]
+            if not safe[g]:
+                safe[g] = ls_round_mean(&values[first], weigh, edges[g + 1] - first, &means[g])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import PASS_LEAF, PASS_ROWS, layers
+from ._kmeans1d import PASS_LEAF, PASS_ROWS, layers, round_means
 from .cells import fine_cuts, first_cells
 from .points import CHUNK, EXACT, Edges, Problem, as_integers, times_power, two_sum
 from .prices import Cuts, Progress, best_cuts
@@ -117,7 +117,7 @@ def group_means(problem: Problem, cuts: NDArray) -> NDArray[np.float64]:
     edges = _edges(cuts, len(values))
     centers = _means(problem, edges)
     same = centers[1:] == centers[:-1]
-    if same.any():
+    if np.count_nonzero(same):
         g = int(np.argmax(same))
         groups = [f"{i} ({values[edges[i]]!s} to {values[edges[i + 1] - 1]!s})" for i in (g, g + 1)]
         raise ValueError(
@@ -370,30 +370,23 @@ def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
         centers, _, safe = problem.means(edges)
     else:
         centers, _, safe = problem.at(edges).means(np.arange(len(edges)))
-    if not safe.all():
+    if np.count_nonzero(safe) < len(safe):
         _mend_means(problem, edges, centers, safe)
-    # A mean of -0.0 is 0.0.
-    return centers + 0.0
+    return centers
 
 
 def _mend_means(
     problem: Problem, edges: Edges, centers: NDArray[np.float64], safe: NDArray[np.bool_]
 ) -> None:
-    """Replace the means that are in doubt."""
+    """Replace the means that are in doubt, often because they lie halfway between two floats."""
     values, weights = problem.values, problem.weights
-    sizes = np.diff(edges)
-    alone = sizes == 1
-    centers[alone] = values[edges[:-1][alone]]
+    alone = np.diff(edges) == 1
+    centers[alone] = values[edges[:-1][alone]] + 0.0  # not -0.0
     safe |= alone
-    if weights is None and values.dtype.kind == "f":
-        # Often halfway between two floats, which double-double cannot tell; halving is exact.
-        pairs = np.flatnonzero((sizes == 2) & ~safe)
-        first = edges[:-1][pairs]
-        with np.errstate(over="ignore"):
-            sums = values[first].astype(np.float64) + values[first + 1]
-        pairs, sums = (x[np.isfinite(sums) & (np.abs(sums) > 2.0**-1000)] for x in (pairs, sums))
-        centers[pairs] = sums / 2
-        safe[pairs] = True
+    whole = weights is None or weights.dtype.kind == "f" or weights.max() <= EXACT
+    if whole and values.dtype.kind == "f":
+        given = None if weights is None else weights.astype(np.float64)
+        round_means(values.astype(np.float64), given, edges, centers, safe.view(np.uint8))
     for g in np.flatnonzero(~safe).tolist():
         group = slice(edges[g], edges[g + 1])
         centers[g] = exact_mean(values[group], None if weights is None else weights[group])

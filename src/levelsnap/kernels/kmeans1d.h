@@ -120,6 +120,10 @@ ls_estimate ls_group_cost(const ls_points *points, ptrdiff_t i, ptrdiff_t j);
 int ls_group_mean(const ls_points *points, ptrdiff_t i, ptrdiff_t j, int exponent, ls_pair median,
                   double *mean, double *distance);
 
+/* Rounds the mean of n values correctly, from a double nearby; weights: NULL where each is 1. Zero if
+ * that takes sums which are not exact as pairs. */
+int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, double *mean);
+
 /* The least cost of reaching each position from one end, where each group costs its sum of squares
  * and `price`. */
 typedef struct {
