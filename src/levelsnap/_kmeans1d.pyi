@@ -58,6 +58,16 @@ def layers(
     edges: np.ndarray[Any, Any],
     isa: int,
 ) -> bool: ...
+def few_means(
+    values: np.ndarray[Any, Any],
+    weights: np.ndarray[Any, Any] | None,
+    kappa: float,
+    tiny: float,
+    scratch: np.ndarray[Any, Any],
+    edges: np.ndarray[Any, Any],
+    means: np.ndarray[Any, Any],
+    isa: int,
+) -> bool: ...
 def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int: ...
 def positions_within(
     least: np.ndarray[Any, Any], limit: float, positions: np.ndarray[Any, Any] | None

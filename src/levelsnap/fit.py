@@ -15,7 +15,7 @@ from .cells import cell_edges
 from .codebook import MAX_K, Codebook
 from .containers import adaptor, is_lazy
 from .histogram import Histogram, Values, check_integer, check_weights, distinct, histogram, lowest
-from .kmeans1d import Grid, group_means, lloyd_cuts, make_problem, optimal_cuts
+from .kmeans1d import Grid, group_means, lloyd_cuts, optimal_means
 from .nearest import blocks, examine
 from .points import Problem
 from .prices import Progress
@@ -186,19 +186,17 @@ def fit(
     if method == "optimal" and len(values) > max(max_distinct, CELLS):
         cells = cell_edges(values, max(CELLS, k))
     with solver_team(threads, len(values)) as n_threads:
+        if cells is None and method == "optimal":
+            centers = optimal_means(values, counts, k, threads=n_threads, progress=progress)
+            return Codebook._trusted(centers, 0.0)
+        problem = Problem(values, counts, n_threads, cells)
         if method == "lloyd":
             gap = math.inf
-            problem = Problem(values, counts, n_threads)
             cuts = lloyd_cuts(
                 problem, k,
                 attempts=attempts, max_iter=max_iter, eps=eps, seed=seed, progress=progress,
             )  # fmt: skip
-        elif cells is None:
-            gap = 0.0
-            problem = make_problem(values, counts, k, n_threads)
-            cuts = optimal_cuts(problem, k, threads=n_threads, progress=progress)
         else:
-            problem = Problem(values, counts, n_threads, cells)
             cuts, gap = Grid(problem, n_threads).cuts(k, progress=progress)
         return Codebook._trusted(group_means(problem, cuts), gap)
 

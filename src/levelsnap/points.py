@@ -102,8 +102,8 @@ class Problem:
         if not rounded:
             units = self._units(*map(min, zip(*lowest, strict=True)), squares, weight_ends)
         # Counts above 2**53 are rounded before they are summed.
-        kappa = 2.0**-49 if rounded else (n + 16) * 2.0**-101
-        tiny = (n + 16 + total) * 2.0**-980
+        kappa, tiny = errors_of_sums(n, total)
+        kappa = 2.0**-49 if rounded else kappa
         if whole:
             # Sums of integers up to 2**53 are exact pairs.
             about_weights = (kappa if rounded else 0.0, 0.0, 0.0)
@@ -274,6 +274,11 @@ class Problem:
         """Cuts at the midpoints of ascending scaled means; a midpoint's value goes down."""
         middles = means[:-1] + (means[1:] - means[:-1]) / 2
         return np.searchsorted(self.deviation, middles, side="right")
+
+
+def errors_of_sums(n: int, weight: float) -> tuple[float, float]:
+    """`kappa` and `tiny` of `Points`, of n values and their weight."""
+    return (n + 16) * 2.0**-101, (n + 16 + weight) * 2.0**-980
 
 
 def path_cost(points: Points, edges: Edges) -> tuple[float, float]:

@@ -88,7 +88,10 @@ static inline void ls_sums_add(ls_sums *sums, double deviation, double rest, con
     }
     sums->s1 = ls_add(sums->s1, (ls_pair){sign * first.hi, sign * first.lo});
     sums->s2 = ls_add(sums->s2, (ls_pair){sign * second.hi, sign * second.lo});
-    sums->w = ls_add(sums->w, (ls_pair){weight ? sign * *weight : sign, 0});
+    if (weight)
+        sums->w = ls_add(sums->w, (ls_pair){sign * *weight, 0});
+    else
+        sums->w.hi += sign;
 }
 
 /* Adds n values; weights: NULL where each is 1. */
