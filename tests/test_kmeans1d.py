@@ -357,6 +357,28 @@ def test_few_groups_by_layers(kind, weighting, isa, monkeypatch):
         assert cuts is not None or k == 1 or (kind, weighting) != ("normal", "none")
 
 
+@pytest.mark.parametrize("weighting", WEIGHTS)
+@pytest.mark.parametrize("kind", VALUES)
+def test_means_of_few_groups_in_one_call(kind, weighting, monkeypatch):
+    random = np.random.default_rng(22)
+    values = VALUES[kind](random, 20)
+    weights = WEIGHTS[weighting](random, len(values))
+    if (kind, weighting) == ("normal", "none"):
+        monkeypatch.delattr(kmeans1d, "make_problem")
+    for k, cuts in enumerate(exact_program(values, weights, min(5, len(values))), 1):
+        expected = list(exact_means(values, weights, cuts))
+        calls = []
+        options = {"progress": lambda *call, calls=calls: calls.append(call)}
+        if k == 1:
+            continue
+        if len(set(expected)) < k:
+            with pytest.raises(ValueError, match="are the same float64"):
+                kmeans1d.optimal_means(values, weights, k, **options)
+        else:
+            assert kmeans1d.optimal_means(values, weights, k, **options).tolist() == expected
+            assert calls[-1] == (len(values), len(values))
+
+
 @pytest.mark.parametrize("k", [3, 8, 100, 256])
 def test_sixteen_bit_ties(k):
     values = np.arange(65536, dtype=np.uint16)

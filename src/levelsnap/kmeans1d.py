@@ -31,8 +31,8 @@ from .tables import ISA
 
 # Clusters that far gaps are looked for between.
 MOST_CLUSTERS = 16
-# Layers of least costs are quicker than passes if these times the digits of n are no more.
-FEW_LAYERS = 60
+# Layers of least costs are quicker than passes if their number squared times n is no more.
+FEW_LAYERS = 1 << 17
 # Of more values, the best cuts are often not told apart in double arithmetic.
 FEW_VALUES = 1 << 16
 
@@ -140,7 +140,7 @@ def layer_cuts(problem: Problem, k: int) -> Cuts | None:
 
 
 def _is_few(n: int, k: int) -> bool:
-    return 1 < k < n <= FEW_VALUES and (k - 2) * n.bit_length() <= FEW_LAYERS
+    return 1 < k < n <= FEW_VALUES and (k - 2) ** 2 * n <= FEW_LAYERS
 
 
 def _is_plain(values: NDArray, weights: NDArray | None) -> bool:

@@ -42,6 +42,9 @@ class Plan(NamedTuple):
 # The largest image that np.sort gets.
 SMALL = 1 << 16
 
+# And the largest of 16-bit integers, which has a table of all patterns otherwise.
+SMALL_SHORTS = 1 << 14
+
 # Values of a hash set, which has at least 8 slots of 16 bytes for each: more leave the caches.
 SET_LIMIT = 255 << 9
 
@@ -98,6 +101,10 @@ def find_values(
     image = Image(array, is_swapped(array.dtype), where, mask)
     if image.itemsize != dtype.itemsize:
         raise ValueError("the image has another dtype than when it was checked")
+    if dtype.itemsize == 2 and dtype.kind in "iu" and image.size <= SMALL_SHORTS:
+        wide = np.dtype(np.int32)
+        values, counts = _by_sorting(array.astype(wide), wide, where, mask, counted)
+        return values.astype(dtype), counts
     if dtype.itemsize <= 2:
         return _by_patterns(image, dtype, threads, counted)
     if plan is None:
