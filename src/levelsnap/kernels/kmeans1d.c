@@ -147,7 +147,7 @@ int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, doub
         const double under = minus_double(sum, weight.hi * (0.5 * (below - middle)));
         uint64_t bits;
         memcpy(&bits, &middle, sizeof bits);
-        const int odd = bits & 1;
+        const int odd = (int)(bits & 1);
         if (over > 0 || (odd && over == 0))
             *mean = above;
         else if (under < 0 || (odd && under == 0))
