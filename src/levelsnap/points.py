@@ -100,7 +100,8 @@ class Problem:
         rounded = whole and heaviest > EXACT
         units = (0.0, 0.0)
         if not rounded:
-            units = self._units(*map(min, zip(*lowest, strict=True)), squares, weight_ends)
+            bit, weight_bit = map(min, zip(*lowest, strict=True))
+            units = self._units(bit, weight_bit, squares, weight_ends)
         # Counts above 2**53 are rounded before they are summed.
         kappa, tiny = errors_of_sums(n, total)
         kappa = 2.0**-49 if rounded else kappa
@@ -125,7 +126,8 @@ class Problem:
         if self.edges is not None:
             # The point that each edge lies in, or at the start of.
             within = np.searchsorted(self.edges, edges, side="right") - 1
-            divided = np.unique(within[self.edges[within] != edges])
+            divided = within[self.edges[within] != edges]
+            divided = divided[np.diff(divided, prepend=-1) > 0]
         other.sums = self.sums.take(within, axis=1)
         middle = len(self.values) // 2
         # Neighbours that are walked through together, away from the median like all before.

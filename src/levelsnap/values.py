@@ -139,8 +139,9 @@ def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
     few = values <= _set_limit(image, threads)
     if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
         # Of bits in place of keys, which lie in pages of the same number.
-        pages = len(np.unique(bits >> PAGE_BITS))
-        huge_pages = len(np.unique(bits >> (PAGE_BITS + 9)))
+        pages, huge_pages = (
+            1 + np.count_nonzero(np.diff(bits >> shift)) for shift in (PAGE_BITS, PAGE_BITS + 9)
+        )
         dense = pages > 64 * huge_pages
         touched = huge_pages << 21 if dense else pages << 12
         if touched <= min(4 * image.size, MAX_TOUCHED) and (dense or (few and pages <= NEAR_PAGES)):
