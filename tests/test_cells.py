@@ -127,7 +127,8 @@ def test_sums_are_within_their_bounds(isa, weighted):
         for upward in (True, False):
             positions = np.unique(random.integers(0, n, 3)) + upward
             state, sums = np.zeros(6), np.empty((6, len(positions)))
-            walk_sums(deviation, rest, weights, state, upward, isa, positions, sums)
+            start = 0 if upward else n
+            walk_sums(deviation, rest, weights, state, start, isa, positions, sums)
             for position, column in [*zip(positions, sums.T, strict=True), (n * upward, state)]:
                 part = slice(position) if upward else slice(position, n)
                 w = [Fraction(1)] * n if weights is None else list(map(Fraction, weights))

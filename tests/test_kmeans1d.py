@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from levelsnap import kmeans1d, prices, runs
+from levelsnap._kmeans1d import round_means
 from levelsnap.cells import cell_edges
 from levelsnap.points import Problem
 from levelsnap.rationals import exact_cuts
@@ -356,6 +357,29 @@ def test_few_groups_by_layers(kind, weighting, isa, monkeypatch):
         assert cuts is not None or k == 1 or (kind, weighting) != ("normal", "none")
 
 
+@pytest.mark.parametrize("weighting", WEIGHTS)
+@pytest.mark.parametrize("kind", VALUES)
+def test_means_of_few_groups_in_one_call(kind, weighting, monkeypatch):
+    random = np.random.default_rng(22)
+    values = VALUES[kind](random, 20)
+    weights = WEIGHTS[weighting](random, len(values))
+    if (kind, weighting) == ("normal", "none"):
+        monkeypatch.delattr(kmeans1d, "make_problem")
+    for k, cuts in enumerate(exact_program(values, weights, min(5, len(values))), 1):
+        expected = list(exact_means(values, weights, cuts))
+        calls = []
+        options = {"progress": lambda *call, calls=calls: calls.append(call)}
+        if k == 1:
+            continue
+        if len(set(expected)) < k:
+            with pytest.raises(ValueError, match="are the same float64"):
+                kmeans1d.optimal_means(values, weights, k, **options)
+        else:
+            assert kmeans1d.optimal_means(values, weights, k, **options).tolist() == expected
+            done, total = calls[-1]
+            assert done == total
+
+
 @pytest.mark.parametrize("k", [3, 8, 100, 256])
 def test_sixteen_bit_ties(k):
     values = np.arange(65536, dtype=np.uint16)
@@ -534,11 +558,28 @@ def test_means_of_many_groups_are_correctly_rounded():
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0**-1050, 2.0**1023])
-def test_means_of_pairs(scale):
-    """Half of them lie halfway between two floats."""
-    values = np.sort(np.random.default_rng(9).random(400)) * scale
-    cuts = np.arange(2, 400, 2)
-    assert _means(values, None, cuts) == exact_means(values, None, cuts.tolist())
+@pytest.mark.parametrize("size", [2, 4, 10])
+def test_means_of_small_groups(scale, size):
+    """Many of them lie halfway between two floats."""
+    random = np.random.default_rng(9)
+    values = np.sort(random.random(400)) * scale
+    cuts = np.arange(size, 400, size)
+    for weights in (None, random.integers(1, 4, 400).astype(np.uint64)):
+        assert _means(values, weights, cuts) == exact_means(values, weights, cuts.tolist())
+
+
+def test_means_from_their_neighbours():
+    random = np.random.default_rng(10)
+    values = np.sort(1 + random.integers(-300, 600, 400) * 2.0**-53)
+    edges = np.arange(0, 401, 4)
+    for weights in (None, random.integers(1, 4, 400) / 4):
+        right = np.array(exact_means(values, weights, edges[1:-1].tolist()))
+        for direction in (-np.inf, 0.0, np.inf):
+            means = np.nextafter(right, direction) if direction else right.copy()
+            safe = np.zeros(len(means), np.uint8)
+            round_means(values, weights, edges, means, safe)
+            assert safe.all()
+            assert (means == right).all()
 
 
 def test_means_that_round_to_one_float64():

@@ -137,6 +137,18 @@ def test_every_way(plan, dtype, kind, isa, narrow):
         check(IMAGES[kind](dtype, size), plan, threads=1 + size % 3)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@pytest.mark.parametrize("kind", IMAGES)
+@pytest.mark.parametrize("dtype", ["int16", "uint16", ">i2"])
+def test_both_ways_of_small_integers(dtype, kind, monkeypatch):
+    for most in (values.SMALL_SHORTS, -1):
+        monkeypatch.setattr(values, "SMALL_SHORTS", most)
+        for size in (0, 1, 31, 1000, 20_011):
+            image = IMAGES[kind](np.dtype(dtype), size)
+            check(image, None, threads=2)
+            check(image, None, where=image % 3 > 0)
+
+
 @each_plan(WIDE)
 def test_threads_change_nothing(plan, dtype, narrow):
     for kind in ("bits", "special"):

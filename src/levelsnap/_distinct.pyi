@@ -48,6 +48,9 @@ class Bitmap:
 def by_set(
     image: Image, isa: int, limit: int, counted: bool, threads: int
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None: ...
+def unique(
+    elements: np.ndarray[Any, Any], type: int, counts: np.ndarray[Any, Any] | None
+) -> int: ...
 
 @disjoint_base
 class Deal:

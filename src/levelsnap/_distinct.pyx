@@ -78,6 +78,9 @@ cdef extern from "distinct.h" nogil:
     void ls_deal_rest(const ls_deal *deal, Py_ssize_t buckets)
     void ls_sort(const ls_order *order, void *keys, Py_ssize_t n, void *scratch)
     Py_ssize_t ls_unique(const ls_order *order, void *keys, Py_ssize_t n, uint64_t *counts)
+    Py_ssize_t ls_unique_elements(
+        const ls_order *order, void *elements, Py_ssize_t n, uint64_t *counts
+    )
     Py_ssize_t ls_distinct(const ls_order *order, void *keys, Py_ssize_t n, void *scratch)
     Py_ssize_t ls_count_unique(const ls_order *order, const void *keys, Py_ssize_t n)
 
@@ -369,6 +372,22 @@ def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int th
         for t in range(threads):
             ls_set_free(&sets[t])
         PyMem_Free(sets)
+
+
+def unique(elements, int type, uint64_t[::1] counts):
+    """Of ascending elements of 32 or 64 bits, NaN last, leave the distinct ones; their number.
+
+    `counts` may be None, and is as long as these.
+    """
+    cdef uint8_t[::1] memory = elements.view(np.uint8)
+    cdef Py_ssize_t n = len(elements)
+    cdef ls_order order
+    ls_order_of(&order, <ls_type>type)
+    if n == 0:
+        return 0
+    with nogil:
+        n = ls_unique_elements(&order, &memory[0], n, NULL if counts is None else &counts[0])
+    return n
 
 
 cdef struct buckets:                    # what is done with each

@@ -34,7 +34,7 @@ def walk_sums(
     rest: np.ndarray[Any, Any],
     weights: np.ndarray[Any, Any] | None,
     state: np.ndarray[Any, Any],
-    upward: bool,
+    start: int,
     isa: int,
     positions: np.ndarray[Any, Any] | None,
     sums: np.ndarray[Any, Any],
@@ -56,6 +56,16 @@ def layers(
     points: Points,
     scratch: np.ndarray[Any, Any],
     edges: np.ndarray[Any, Any],
+    isa: int,
+) -> bool: ...
+def few_means(
+    values: np.ndarray[Any, Any],
+    weights: np.ndarray[Any, Any] | None,
+    kappa: float,
+    tiny: float,
+    scratch: np.ndarray[Any, Any],
+    edges: np.ndarray[Any, Any],
+    means: np.ndarray[Any, Any],
     isa: int,
 ) -> bool: ...
 def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int: ...
@@ -141,5 +151,12 @@ def group_means(
     median: tuple[float, float],
     means: np.ndarray[Any, Any],
     distances: np.ndarray[Any, Any],
+    safe: np.ndarray[Any, Any],
+) -> None: ...
+def round_means(
+    values: np.ndarray[Any, Any],
+    weights: np.ndarray[Any, Any] | None,
+    edges: np.ndarray[Any, Any],
+    means: np.ndarray[Any, Any],
     safe: np.ndarray[Any, Any],
 ) -> None: ...

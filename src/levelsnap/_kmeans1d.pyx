@@ -166,6 +166,9 @@ cdef extern from "kmeans1d.h" nogil:
         const ls_points *points, Py_ssize_t i, Py_ssize_t j, int exponent, ls_pair median,
         double *mean, double *distance
     )
+    bint ls_round_mean(
+        const double *values, const double *weights, Py_ssize_t n, double *mean
+    )
     ls_choose_near *ls_choose_near_of(int isa)
     bint (*ls_layers_of(int isa))(
         const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
@@ -202,6 +205,15 @@ cdef inline ls_pair as_pair(double hi, double lo) noexcept nogil:
     return pair
 
 
+cdef inline void set_sums(ls_points *p, const double *sums, Py_ssize_t stride) noexcept nogil:
+    p.s1_hi = sums
+    p.s1_lo = sums + stride
+    p.s2_hi = sums + 2 * stride
+    p.s2_lo = sums + 3 * stride
+    p.w_hi = sums + 4 * stride
+    p.w_lo = sums + 5 * stride
+
+
 cdef class Points:
     """Ascending points and their prefix sums.
 
@@ -230,12 +242,7 @@ cdef class Points:
         p.n = first.shape[0]
         p.first = &first[0]
         p.last = &last[0]
-        p.s1_hi = &sums[0, 0]
-        p.s1_lo = &sums[1, 0]
-        p.s2_hi = &sums[2, 0]
-        p.s2_lo = &sums[3, 0]
-        p.w_hi = &sums[4, 0]
-        p.w_lo = &sums[5, 0]
+        set_sums(p, &sums[0, 0], sums.shape[1])
         p.kappa, p.tiny, p.weight_kappa, p.weight_tiny, p.weight_floor = bounds[:5]
         p.unit, p.weight_unit = bounds[5:]
 
@@ -259,12 +266,12 @@ def walk_sums(
     const double[::1] rest not None,                        # IN
     const double[::1] weights,                              # IN, None: each value weighs 1
     double[::1] state not None,                             # IN, OUT
-    bint upward,
+    Py_ssize_t start,
     int isa,
     const int64_t[::1] positions,                           # IN, None: all
     double[:, :] sums not None,                             # OUT
 ):
-    """Go on with prefix sums, away from the median.
+    """Go on with prefix sums, from a position up to the last value and down to the first.
 
     Parameters
     ----------
@@ -272,44 +279,83 @@ def walk_sums(
         value - median is exactly deviation + rest, and |rest| <= u |deviation|.
     weights : (m,) array or None
     state : (6,) array
-        The sums S1, S2 and W so far, each as hi and lo, which are 0 at the median.
-    upward : bool
-        From the first value up; else from the last one down.
+        The sums S1, S2 and W at `start`, each as hi and lo, which are 0 at the median; then those
+        at the other end, if `start` is one of the ends.
+    start : int
+        From 0, before the first value, to m, after the last.
     isa : Isa
     positions : (p,) int64 array, ascending, or None
-        Which sums to keep, of those from 0 before the first value to m after the last, but not the
-        ones to go on from; None: all but these, which another thread may read.
+        Which sums to keep, of those from 0 to m; None: all. The ones at `start` are not written,
+        as another thread may read them.
     sums : (6, p) array
         Those.
     """
-    cdef Py_ssize_t m = deviation.shape[0], here = 0 if upward else m, there, i, column, count
-    cdef double sign = 1 if upward else -1
+    cdef Py_ssize_t m = deviation.shape[0], p = sums.shape[1], here, column
     cdef ls_sums *now = <ls_sums *>&state[0]
-    cdef const double *weigh = NULL
+    cdef ls_sums up = now[0], down = now[0]
+    cdef ls_values values
+    values.deviation = &deviation[0]
+    values.rest = &rest[0]
+    values.weights = NULL
     if weights is not None:
-        weigh = &weights[0]
+        values.weights = &weights[0]
     with nogil:
         if positions is None:
-            for count in range(m):
-                i = count if upward else m - 1 - count
-                ls_sums_add(now, deviation[i], rest[i], weigh + i if weigh else weigh, sign)
-                put_sums(now, sums, i)
+            walk_each(&up, &down, &values, start, m, sums)
         else:
-            for count in range(positions.shape[0] + 1):
-                column = count if upward else positions.shape[0] - 1 - count
-                if count < positions.shape[0]:
-                    there = positions[column]
-                else:
-                    there = m if upward else 0
-                i = min(here, there)
-                if here != there:
-                    ls_sums_add_all(
-                        now, &deviation[i], &rest[i], weigh + i if weigh else weigh,
-                        max(here, there) - i, sign, isa,
-                    )
-                here = there
-                if count < positions.shape[0]:
-                    put_sums(now, sums, column)
+            here = start
+            for column in range(p):
+                if positions[column] > start:
+                    add_values(&up, &values, here, positions[column], 1, isa)
+                    put_sums(&up, sums, column)
+                    here = positions[column]
+            add_values(&up, &values, here, m, 1, isa)
+            here = start
+            for column in range(p - 1, -1, -1):
+                if positions[column] < start:
+                    add_values(&down, &values, positions[column], here, -1, isa)
+                    put_sums(&down, sums, column)
+                    here = positions[column]
+            add_values(&down, &values, 0, here, -1, isa)
+        now[0] = up if start < m else down
+
+
+cdef struct ls_values:
+    const double *deviation
+    const double *rest
+    const double *weights
+
+
+cdef inline void add_values(
+    ls_sums *sums, const ls_values *values, Py_ssize_t first, Py_ssize_t last, double sign, int isa
+) noexcept nogil:
+    cdef const double *weights = values.weights + first if values.weights else NULL
+    if last > first:
+        ls_sums_add_all(
+            sums, values.deviation + first, values.rest + first, weights, last - first, sign, isa
+        )
+
+
+cdef void walk_each(
+    ls_sums *up, ls_sums *down, const ls_values *values, Py_ssize_t start, Py_ssize_t m,
+    double[:, :] sums,
+) noexcept nogil:
+    """All sums but those at `start`; up and down side by side, as each waits for its own."""
+    cdef Py_ssize_t count, i
+    cdef const double *weights = values.weights
+    for count in range(max(m - start, start)):
+        i = start + count
+        if i < m:
+            ls_sums_add(
+                up, values.deviation[i], values.rest[i], weights + i if weights else weights, 1
+            )
+            put_sums(up, sums, i + 1)
+        i = start - 1 - count
+        if i >= 0:
+            ls_sums_add(
+                down, values.deviation[i], values.rest[i], weights + i if weights else weights, -1
+            )
+            put_sums(down, sums, i)
 
 
 cdef inline void put_sums(
@@ -419,6 +465,80 @@ def layers(
         proved = ls_layers_of(isa)(
             &points.points, k, &scratch[0, 0], scratch.shape[1], &edges[0]
         )
+    return proved
+
+
+def few_means(
+    const double[::1] values not None,                      # IN
+    const double[::1] weights,                              # IN, None: each value weighs 1
+    double kappa,
+    double tiny,
+    double[:, ::1] scratch not None,                        # scratch
+    int64_t[::1] edges not None,                            # OUT
+    double[::1] means not None,                             # OUT
+    int isa,
+):
+    """The best groups of a few values, as by `layers`, and their correctly rounded means.
+
+    Parameters
+    ----------
+    values : (n,) array
+        Ascending; squares of their differences neither overflow nor underflow.
+    weights : (n,) array or None
+        Whole numbers.
+    kappa, tiny : float
+        Of the sums, as in `Points`.
+    scratch : (6 + PASS_ROWS + k, n + 1 + PASS_LEAF) array
+    edges : (k + 1,) int64 array, k >= 2
+    means : (k,) array
+    isa : Isa
+
+    Returns
+    -------
+    bool
+        Whether all is proved, and no two means are equal.
+    """
+    cdef Py_ssize_t n = values.shape[0], k = means.shape[0], middle = n // 2, i
+    cdef double *deviation = &scratch[6, 0]
+    cdef double *rest = &scratch[7, 0]
+    cdef const double *weigh = NULL
+    cdef double[:, :] sums = scratch
+    cdef double distance
+    cdef ls_pair pair, zero = as_pair(0, 0)
+    cdef ls_sums up, down
+    cdef ls_values given
+    cdef ls_points points
+    cdef bint proved
+    up.s1 = up.s2 = up.w = zero
+    down = up
+    if weights is not None:
+        weigh = &weights[0]
+    with nogil:
+        for i in range(n):
+            pair = ls_two_sum(values[i], -values[middle])
+            deviation[i] = pair.hi
+            rest[i] = pair.lo
+        given.deviation, given.rest, given.weights = deviation, rest, weigh
+        put_sums(&up, sums, middle)
+        walk_each(&up, &down, &given, middle, n, sums)
+        points.n = n
+        points.first = points.last = deviation
+        set_sums(&points, &scratch[0, 0], scratch.shape[1])
+        points.kappa, points.tiny = kappa, tiny
+        points.weight_kappa = points.weight_tiny = points.weight_floor = 0
+        points.unit = points.weight_unit = 0
+        proved = ls_layers_of(isa)(&points, k, &scratch[8, 0], scratch.shape[1], &edges[0])
+        i = 0
+        while proved and i < k:
+            proved = ls_group_mean(
+                &points, edges[i], edges[i + 1], 0, as_pair(values[middle], 0), &means[i],
+                &distance,
+            ) or ls_round_mean(
+                &values[edges[i]], weigh + edges[i] if weigh else weigh, edges[i + 1] - edges[i],
+                &means[i],
+            )
+            proved = proved and (i == 0 or means[i - 1] < means[i])
+            i += 1
     return proved
 
 
@@ -819,3 +939,22 @@ def group_means(
             safe[g] = ls_group_mean(
                 &points.points, edges[g], edges[g + 1], exponent, middle, &means[g], &distances[g]
             )
+
+
+def round_means(
+    const double[::1] values not None,                      # IN
+    const double[::1] weights,                              # IN, None: each value weighs 1
+    const int64_t[::1] edges not None,                      # IN
+    double[::1] means not None,                             # IN, OUT
+    uint8_t[::1] safe not None,                             # IN, OUT
+):
+    """Round means of `group_means` that are not safe correctly, as far as sums are exact."""
+    cdef Py_ssize_t g, first
+    cdef const double *weigh = NULL
+    with nogil:
+        for g in range(means.shape[0]):
+            first = edges[g]
+            if weights is not None:
+                weigh = &weights[first]
+            if not safe[g]:
+                safe[g] = ls_round_mean(&values[first], weigh, edges[g + 1] - first, &means[g])

@@ -79,10 +79,11 @@ class Codebook:
     _thresholds: dict[np.dtype, NDArray[Any]]
 
     def __init__(self, centers: "ArrayLike | Codebook") -> None:
-        self._centers = (
-            centers.centers if isinstance(centers, Codebook) else _check_centers(centers)
-        )
-        self._gap = None
+        checked = centers.centers if isinstance(centers, Codebook) else _check_centers(centers)
+        self._set(checked, None)
+
+    def _set(self, centers: NDArray[np.float64], gap: float | None) -> None:
+        self._centers, self._gap = centers, gap
         self._label_dtype = np.min_scalar_type(len(self._centers) - 1)
         self._tables = {}
         self._plain_tables = {}
@@ -92,6 +93,13 @@ class Codebook:
     def _fitted(cls, centers: ArrayLike, gap: float | None) -> Self:
         codebook = cls(centers)
         codebook._gap = gap
+        return codebook
+
+    @classmethod
+    def _trusted(cls, centers: NDArray[np.float64], gap: float | None) -> Self:
+        """From centers that are known to be right."""
+        codebook = cls.__new__(cls)
+        codebook._set(_fixed(centers), gap)
         return codebook
 
     @classmethod
@@ -592,7 +600,12 @@ def _check_centers(centers: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(
             f"centers must be distinct as float64: {float(checked[equal[0]])!r} occurs twice"
         )
-    return np.frombuffer(checked.tobytes())  # which nobody can make writeable
+    return _fixed(checked)
+
+
+def _fixed(centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A copy that nobody can make writeable."""
+    return np.frombuffer(centers.tobytes())
 
 
 def _check_k(k: int) -> None:

@@ -15,7 +15,7 @@ from .cells import cell_edges
 from .codebook import MAX_K, Codebook
 from .containers import adaptor, is_lazy
 from .histogram import Histogram, Values, check_integer, check_weights, distinct, histogram, lowest
-from .kmeans1d import Grid, group_means, lloyd_cuts, make_problem, optimal_cuts
+from .kmeans1d import Grid, group_means, lloyd_cuts, optimal_means
 from .nearest import blocks, examine
 from .points import Problem
 from .prices import Progress
@@ -168,7 +168,7 @@ def fit(
         if len(values) > max_distinct:
             summary = Summary.of(chain([(values, counts)], batches))
             with solver_team(threads, len(summary.points)) as n_threads:
-                return Codebook._fitted(*summary.fit(k, threads=n_threads, progress=progress))
+                return Codebook._trusted(*summary.fit(k, threads=n_threads, progress=progress))
     else:
         values, counts = values_to_fit(
             image_or_histogram, weights, where, threads, max_distinct if lazy else None
@@ -186,21 +186,19 @@ def fit(
     if method == "optimal" and len(values) > max(max_distinct, CELLS):
         cells = cell_edges(values, max(CELLS, k))
     with solver_team(threads, len(values)) as n_threads:
+        if cells is None and method == "optimal":
+            centers = optimal_means(values, counts, k, threads=n_threads, progress=progress)
+            return Codebook._trusted(centers, 0.0)
+        problem = Problem(values, counts, n_threads, cells)
         if method == "lloyd":
             gap = math.inf
-            problem = Problem(values, counts, n_threads)
             cuts = lloyd_cuts(
                 problem, k,
                 attempts=attempts, max_iter=max_iter, eps=eps, seed=seed, progress=progress,
             )  # fmt: skip
-        elif cells is None:
-            gap = 0.0
-            problem = make_problem(values, counts, k, n_threads)
-            cuts = optimal_cuts(problem, k, threads=n_threads, progress=progress)
         else:
-            problem = Problem(values, counts, n_threads, cells)
             cuts, gap = Grid(problem, n_threads).cuts(k, progress=progress)
-        return Codebook._fitted(group_means(problem, cuts), gap)
+        return Codebook._trusted(group_means(problem, cuts), gap)
 
 
 def unique_quantize(
@@ -290,19 +288,19 @@ def _check_values(
     values: NDArray[Any], counts: NDArray[Any] | None, data: ArrayLike | Histogram, where: ArrayLike
 ) -> None:
     """Refuse infinite values, and that there are none."""
-    if values.dtype.kind == "f":
+    # They ascend.
+    if len(values) and not (math.isfinite(values[0]) and math.isfinite(values[-1])):
         infinite = np.isinf(values)
-        if infinite.any():
-            if counts is not None and counts.dtype.kind == "u" and counts[infinite].any():
-                number = int(counts[infinite].sum())
-            elif isinstance(data, Histogram):
-                number = int(np.count_nonzero(infinite))
-            else:
-                number = count_elements(np.isinf, data, where)
-            raise ValueError(
-                f"{number} infinite element{'s' if number > 1 else ''} in the data; "
-                "a level is a mean of finite values"
-            )
+        if counts is not None and counts.dtype.kind == "u" and counts[infinite].any():
+            number = int(counts[infinite].sum())
+        elif isinstance(data, Histogram):
+            number = int(np.count_nonzero(infinite))
+        else:
+            number = count_elements(np.isinf, data, where)
+        raise ValueError(
+            f"{number} infinite element{'s' if number > 1 else ''} in the data; "
+            "a level is a mean of finite values"
+        )
     if len(values) == 0:
         if isinstance(data, Histogram) and len(data.values):
             raise ValueError("nothing to fit: every weight of the histogram is zero")

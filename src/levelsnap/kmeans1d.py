@@ -12,9 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import PASS_LEAF, PASS_ROWS, layers
+from ._kmeans1d import PASS_LEAF, PASS_ROWS, few_means, layers, round_means
 from .cells import fine_cuts, first_cells
-from .points import CHUNK, EXACT, Edges, Problem, as_integers, times_power, two_sum
+from .points import (
+    CHUNK,
+    EXACT,
+    Edges,
+    Problem,
+    as_integers,
+    errors_of_sums,
+    times_power,
+    two_sum,
+)
 from .prices import Cuts, Progress, best_cuts
 from .rationals import exact_cost, exact_mean
 from .runs import run_cuts
@@ -22,8 +31,8 @@ from .tables import ISA
 
 # Clusters that far gaps are looked for between.
 MOST_CLUSTERS = 16
-# Layers of least costs are quicker than passes if these times the digits of n are no more.
-FEW_LAYERS = 60
+# Layers of least costs are quicker than passes if their number squared times n is no more.
+FEW_LAYERS = 1 << 17
 # Of more values, the best cuts are often not told apart in double arithmetic.
 FEW_VALUES = 1 << 16
 
@@ -33,8 +42,40 @@ def make_problem(values: NDArray, weights: NDArray | None, k: int, threads: int)
     return Problem(values, weights, threads, first_cells(values, weights, k))
 
 
+def optimal_means(
+    values: NDArray,
+    weights: NDArray | None,
+    k: int,
+    *,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> NDArray[np.float64]:
+    """The means of the groups that `optimal_cuts` finds, as `group_means` gives them."""
+    n = len(values)
+    few = _is_few(n, k)
+    if few and _is_plain(values, weights) and not _evenly_spaced(values):
+        numbers = values.astype(np.float64, copy=False)
+        heavy = None if weights is None else weights.astype(np.float64)
+        errors = errors_of_sums(n, n if heavy is None else float(heavy.sum()))
+        scratch = np.empty((6 + PASS_ROWS + k, n + 1 + PASS_LEAF))
+        edges, centers = np.empty(k + 1, np.int64), np.empty(k)
+        if few_means(numbers, heavy, *errors, scratch, edges, centers, ISA):
+            if progress is not None:
+                progress(n, n)
+            return centers
+        few = False
+    problem = make_problem(values, weights, k, threads)
+    cuts = optimal_cuts(problem, k, threads=threads, progress=progress, few=few)
+    return group_means(problem, cuts)
+
+
 def optimal_cuts(
-    problem: Problem, k: int, *, threads: int = 1, progress: Progress | None = None
+    problem: Problem,
+    k: int,
+    *,
+    threads: int = 1,
+    progress: Progress | None = None,
+    few: bool = True,
 ) -> Cuts:
     """The cuts that minimise the weighted sum of squared distances to the group means.
 
@@ -48,6 +89,8 @@ def optimal_cuts(
         At most two are used.
     progress : callable or None
         Called as ``progress(done, total)`` now and then, and at last with ``done = total``.
+    few : bool
+        Whether `layer_cuts` are tried.
 
     Returns
     -------
@@ -77,7 +120,7 @@ def optimal_cuts(
     if problem.edges is not None:
         return fine_cuts(problem, k, threads=threads, progress=progress)
     quick = run_cuts(problem, k)
-    if quick is None:
+    if quick is None and few:
         quick = layer_cuts(problem, k)
     if quick is None:
         return best_cuts(problem, k, threads=threads, progress=progress)
@@ -89,11 +132,23 @@ def optimal_cuts(
 def layer_cuts(problem: Problem, k: int) -> Cuts | None:
     """The best cuts into a few groups of not too many values, if double arithmetic proves them."""
     n = len(problem.values)
-    if (k - 2) * n.bit_length() > FEW_LAYERS or n > FEW_VALUES:
+    if not _is_few(n, k):
         return None
     edges = np.empty(k + 1, np.int64)
     scratch = np.empty((PASS_ROWS - 2 + k, n + 1 + PASS_LEAF))
     return edges[1:-1] if layers(problem.points, scratch, edges, ISA) else None
+
+
+def _is_few(n: int, k: int) -> bool:
+    return 1 < k < n <= FEW_VALUES and (k - 2) ** 2 * n <= FEW_LAYERS
+
+
+def _is_plain(values: NDArray, weights: NDArray | None) -> bool:
+    """Whether values and weights are exact as doubles whose squares are far from their limits."""
+    reach = max(-float(values[0]), float(values[-1]))
+    least, most = (2.0**-300, 2.0**300) if values.dtype.kind == "f" else (0.0, EXACT)
+    whole = weights is None or (weights.dtype.kind == "u" and weights.max() <= EXACT)
+    return least < reach < most and whole
 
 
 def group_means(problem: Problem, cuts: NDArray) -> NDArray[np.float64]:
@@ -117,7 +172,7 @@ def group_means(problem: Problem, cuts: NDArray) -> NDArray[np.float64]:
     edges = _edges(cuts, len(values))
     centers = _means(problem, edges)
     same = centers[1:] == centers[:-1]
-    if same.any():
+    if np.count_nonzero(same):
         g = int(np.argmax(same))
         groups = [f"{i} ({values[edges[i]]!s} to {values[edges[i + 1] - 1]!s})" for i in (g, g + 1)]
         raise ValueError(
@@ -370,30 +425,23 @@ def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
         centers, _, safe = problem.means(edges)
     else:
         centers, _, safe = problem.at(edges).means(np.arange(len(edges)))
-    if not safe.all():
+    if np.count_nonzero(safe) < len(safe):
         _mend_means(problem, edges, centers, safe)
-    # A mean of -0.0 is 0.0.
-    return centers + 0.0
+    return centers
 
 
 def _mend_means(
     problem: Problem, edges: Edges, centers: NDArray[np.float64], safe: NDArray[np.bool_]
 ) -> None:
-    """Replace the means that are in doubt."""
+    """Replace the means that are in doubt, often because they lie halfway between two floats."""
     values, weights = problem.values, problem.weights
-    sizes = np.diff(edges)
-    alone = sizes == 1
-    centers[alone] = values[edges[:-1][alone]]
+    alone = np.diff(edges) == 1
+    centers[alone] = values[edges[:-1][alone]] + 0.0  # not -0.0
     safe |= alone
-    if weights is None and values.dtype.kind == "f":
-        # Often halfway between two floats, which double-double cannot tell; halving is exact.
-        pairs = np.flatnonzero((sizes == 2) & ~safe)
-        first = edges[:-1][pairs]
-        with np.errstate(over="ignore"):
-            sums = values[first].astype(np.float64) + values[first + 1]
-        pairs, sums = (x[np.isfinite(sums) & (np.abs(sums) > 2.0**-1000)] for x in (pairs, sums))
-        centers[pairs] = sums / 2
-        safe[pairs] = True
+    whole = weights is None or weights.dtype.kind == "f" or weights.max() <= EXACT
+    if whole and values.dtype.kind == "f":
+        given = None if weights is None else weights.astype(np.float64)
+        round_means(values.astype(np.float64), given, edges, centers, safe.view(np.uint8))
     for g in np.flatnonzero(~safe).tolist():
         group = slice(edges[g], edges[g + 1])
         centers[g] = exact_mean(values[group], None if weights is None else weights[group])

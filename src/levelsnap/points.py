@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from copy import copy
 from math import frexp, ldexp
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +62,13 @@ class Problem:
         n = len(values)
         self.values, self.weights, self.edges = values, weights, edges
         self.exponent = 0
+        low, high = float(values[0]), float(values[-1])
         if values.dtype.kind == "f":
-            reach = max(abs(float(values[0])), abs(float(values[-1])))
-            self.exponent = SCALE - frexp(reach)[1]
+            self.exponent = SCALE - frexp(max(-low, high))[1]
         # Deviations reach half the range. Parts of less than 2**-53 of that, or 2**-26 beside
         # weights, are no use as units.
-        half = float(values[-1]) / 2 - float(values[0]) / 2
-        self._useless = frexp(half)[1] + self.exponent - (55 if weights is None else 28)
+        useless = 55 if weights is None else 28
+        self._useless = frexp(high / 2 - low / 2)[1] + self.exponent - useless
         whole = weights is None or weights.dtype.kind == "u"
         heaviest = 1 if weights is None else weights.max()
         self._weight_exponent = 0 if whole else -frexp(heaviest)[1]
@@ -79,26 +79,32 @@ class Problem:
         else:
             self.deviation, self.last = self._ends(edges)
         self.sums = np.empty((6, len(self.deviation) + 1))
-        self.sums[:, n // 2 if edges is None else edges == n // 2] = 0.0
+        middle = n // 2
+        self.sums[:, middle if edges is None else edges == middle] = 0.0
         self._given_up = False
+        sides = [(0, n)] if n <= CHUNK else [(0, middle), (middle, n)]
         if threads > 1 and n >= TWO_SIDES_FROM:
             from concurrent.futures import ThreadPoolExecutor  # 4 ms of the package's import
 
             with ThreadPoolExecutor(2) as pool:
                 try:
-                    lowest = list(pool.map(self._fill, (True, False)))
+                    lowest = list(pool.map(self._fill, sides))
                 except BaseException:  # such as KeyboardInterrupt, which threads do not see
                     self._given_up = True
                     raise
         else:
-            lowest = [self._fill(upward) for upward in (True, False)]
+            lowest = list(map(self._fill, sides))
 
-        total = float(self.sums[4, -1]) - float(self.sums[4, 0])
+        squares, weight_ends = self.sums[2::2, :: len(self.deviation)].tolist()
+        total = weight_ends[1] - weight_ends[0]
         rounded = whole and heaviest > EXACT
-        units = (0.0, 0.0) if rounded else self._units(*map(min, *lowest))
+        units = (0.0, 0.0)
+        if not rounded:
+            bit, weight_bit = map(min, zip(*lowest, strict=True))
+            units = self._units(bit, weight_bit, squares, weight_ends)
         # Counts above 2**53 are rounded before they are summed.
-        kappa = 2.0**-49 if rounded else (n + 16) * 2.0**-101
-        tiny = (n + 16 + total) * 2.0**-980
+        kappa, tiny = errors_of_sums(n, total)
+        kappa = 2.0**-49 if rounded else kappa
         if whole:
             # Sums of integers up to 2**53 are exact pairs.
             about_weights = (kappa if rounded else 0.0, 0.0, 0.0)
@@ -120,17 +126,18 @@ class Problem:
         if self.edges is not None:
             # The point that each edge lies in, or at the start of.
             within = np.searchsorted(self.edges, edges, side="right") - 1
-            divided = np.unique(within[self.edges[within] != edges])
+            divided = within[self.edges[within] != edges]
+            divided = divided[np.diff(divided, prepend=-1) > 0]
         other.sums = self.sums.take(within, axis=1)
         middle = len(self.values) // 2
         # Neighbours that are walked through together, away from the median like all before.
         apart = (np.diff(divided) > 1) | (self.positions(divided[1:]) == middle)
         for run in np.split(divided, np.flatnonzero(apart) + 1) if len(divided) else ():
-            ends = [int(run[0]), int(run[-1]) + 1]
-            if self.positions(run[0]) < middle:
-                ends.reverse()
-            first, last = self.positions(np.array(ends)).tolist()
-            for _ in other._walk(first, last, self.sums[:, ends[0]].copy()):
+            ends = np.array([run[0], run[-1] + 1])
+            first, last = self.positions(ends).tolist()
+            below = first < middle
+            state = self.sums[:, ends[int(below)]].copy()
+            for _ in other._walk(last if below else first, first, last, state):
                 pass
         other.points = Points(other.deviation, other.last, other.sums, other.bounds)
         return other
@@ -143,16 +150,14 @@ class Problem:
         last[same] = np.nextafter(last[same], np.inf)
         return first, last
 
-    def _fill(self, upward: bool) -> tuple[int, int]:
-        """Fill the sums on one side of the median.
+    def _fill(self, side: tuple[int, int]) -> tuple[int, int]:
+        """Fill the sums from one position to another, one of them or one between is the median.
 
         Returns exponents of powers of two that the deviations, and the weights, are multiples of;
         less than that once they are too small for exact sums.
         """
-        n = len(self.values)
-        stop = n if upward else 0
         lowest, lowest_weight = 4096, 0
-        for high, low, weights in self._walk(n // 2, stop, np.zeros(6)):
+        for high, low, weights in self._walk(len(self.values) // 2, *side, np.zeros(6)):
             lowest = lowest_bit(high, low, lowest, self._useless)
             if weights is not None and self.weights.dtype.kind == "f":
                 # A weight that is 0 was lost when weights were scaled down.
@@ -161,32 +166,39 @@ class Problem:
         return lowest, lowest_weight
 
     def _walk(
-        self, start: int, stop: int, state: NDArray[np.float64]
+        self, start: int, first: int, last: int, state: NDArray[np.float64]
     ) -> Iterator[tuple[NDArray, NDArray, NDArray | None]]:
-        """Go on with prefix sums, chunk by chunk, from the position that has those of `state`.
+        """Go on with prefix sums from a position that has those of `state`, up and down.
 
-        Yields the deviations of each chunk, as high and low, and the weights.
+        It is one of the ends, or between them if there are at most CHUNK values. Yields the
+        deviations of each chunk, as high and low, and the weights.
         """
-        edges, upward = self.edges, stop > start
-        while start != stop and not self._given_up:
-            end = min(start + CHUNK, stop) if upward else max(start - CHUNK, stop)
-            first, last = min(start, end), max(start, end)
-            high, low = self._deviations(self.values[first:last])
+        edges, upward = self.edges, start == first
+        while first < last and not self._given_up:
+            low_end = first if upward else max(first, last - CHUNK)
+            high_end = min(last, first + CHUNK) if upward else last
+            high, low = self._deviations(self.values[low_end:high_end])
             weights = None
             if self.weights is not None:
-                weights = times_power(self.weights[first:last], self._weight_exponent)
-            side: Literal["left", "right"] = "right" if upward else "left"
+                weights = times_power(self.weights[low_end:high_end], self._weight_exponent)
+            here, positions = slice(low_end, high_end + 1), None
             if edges is None:
-                self.deviation[first:last] = high
-                here, positions = slice(first + upward, last + upward), None
+                self.deviation[low_end:high_end] = high
             else:
-                here = slice(*np.searchsorted(edges, [first, last], side))
-                positions = edges[here] - first
-            walk_sums(high, low, weights, state, upward, ISA, positions, self.sums[:, here])
+                here = slice(*np.searchsorted(edges, [low_end, high_end + 1]))
+                positions = edges[here] - low_end
+            walk_sums(
+                high, low, weights, state, start - low_end, ISA, positions, self.sums[:, here]
+            )
             yield high, low, weights
-            start = end
+            if upward:
+                start = first = high_end
+            else:
+                start = last = low_end
 
-    def _units(self, lowest: int, lowest_weight: int) -> tuple[float, float]:
+    def _units(
+        self, lowest: int, lowest_weight: int, squares: list[float], weights: list[float]
+    ) -> tuple[float, float]:
         """Powers of two that deviations and weights are multiples of, if all sums are exact.
 
         A pair holds any integer up to 2**104, and adds two of them exactly. Else zeros.
@@ -195,19 +207,12 @@ class Problem:
         if self.exponent < 0 or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
             return 0.0, 0.0
         unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
-        reach, weight, squares = (
-            max(abs(float(first[0])), abs(float(last[-1])))
-            for first, last in [
-                (self.deviation, self.last),
-                (self.sums[4], self.sums[4]),
-                (self.sums[2], self.sums[2]),
-            ]
-        )
+        reach = max(abs(float(self.deviation[0])), abs(float(self.last[-1])))
         # The square of a deviation times a weight is an exact pair, too.
         exact = (
             reach / unit <= (EXACT if self.weights is None else 2.0**26)
-            and weight / weight_unit <= EXACT / 2
-            and squares / unit / unit / weight_unit <= 2.0**104
+            and max(map(abs, weights)) / weight_unit <= EXACT / 2
+            and max(map(abs, squares)) / unit / unit / weight_unit <= 2.0**104
         )
         return (unit, weight_unit) if exact else (0.0, 0.0)
 
@@ -259,7 +264,7 @@ class Problem:
         safe : (k,) bool array
             Which are surely the correctly rounded means.
         """
-        value = self.values[len(self.values) // 2].item()
+        value = self.values.item(len(self.values) // 2)
         high = float(value)
         low = 0.0 if self.values.dtype.kind == "f" else float(value - int(high))
         means, distances = np.empty((2, len(edges) - 1))
@@ -271,6 +276,11 @@ class Problem:
         """Cuts at the midpoints of ascending scaled means; a midpoint's value goes down."""
         middles = means[:-1] + (means[1:] - means[:-1]) / 2
         return np.searchsorted(self.deviation, middles, side="right")
+
+
+def errors_of_sums(n: int, weight: float) -> tuple[float, float]:
+    """`kappa` and `tiny` of `Points`, of n values and their weight."""
+    return (n + 16) * 2.0**-101, (n + 16 + weight) * 2.0**-980
 
 
 def path_cost(points: Points, edges: Edges) -> tuple[float, float]:

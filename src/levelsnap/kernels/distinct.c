@@ -354,6 +354,12 @@ ptrdiff_t ls_unique(const ls_order *order, void *keys, ptrdiff_t n, uint64_t *co
                             : unique64(order, keys, n, counts);
 }
 
+ptrdiff_t ls_unique_elements(const ls_order *order, void *elements, ptrdiff_t n, uint64_t *counts)
+{
+    return order->size == 4 ? unique_elements32(order, elements, n, counts)
+                            : unique_elements64(order, elements, n, counts);
+}
+
 ptrdiff_t ls_distinct(const ls_order *order, void *keys, ptrdiff_t n, void *scratch)
 {
     return order->size == 4 ? distinct32(order, keys, n, scratch)

@@ -143,6 +143,9 @@ ptrdiff_t ls_unique(const ls_order *order, void *keys, ptrdiff_t n, uint64_t *co
 /* Turns the keys of a bucket into their distinct elements, ascending, and returns their number. */
 ptrdiff_t ls_distinct(const ls_order *order, void *keys, ptrdiff_t n, void *scratch);
 
+/* Of ascending elements, all NaN behind them, leaves the distinct ones that are not NaN. */
+ptrdiff_t ls_unique_elements(const ls_order *order, void *elements, ptrdiff_t n, uint64_t *counts);
+
 /* The number of distinct keys among sorted ones. */
 ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n);
 

@@ -270,6 +270,18 @@ static ptrdiff_t NAME_(unique)(const ls_order *order, KEY *keys, ptrdiff_t n, ui
     return found;
 }
 
+static ptrdiff_t NAME_(unique_elements)(const ls_order *order, KEY *x, ptrdiff_t n,
+                                        uint64_t *counts)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const KEY key = NAME_(ls_key)(order, x[i]);
+        x[i] = key + (order->zeros & (key == (KEY)order->top - 1));
+    }
+    while (n > 0 && (x[n - 1] < order->low || x[n - 1] > order->high))
+        n--;
+    return NAME_(unique)(order, x, n, counts);
+}
+
 static ptrdiff_t NAME_(drop_nan)(const ls_order *order, KEY *keys, ptrdiff_t n)
 {
     ptrdiff_t kept = 0;

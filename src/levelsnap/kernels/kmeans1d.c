@@ -97,10 +97,65 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
         && fabs(local) > 0x1p-900)
         error = 0;
     const int reliable = w.hi > p->weight_floor + p->kappa * weights;
-    *mean = whole.hi;
+    *mean = whole.hi + 0.0; /* not -0.0 */
     *distance = reliable ? fabs(whole.lo) + error : INFINITY;
     return reliable && whole.hi + (whole.lo - error) == whole.hi
         && whole.hi + (whole.lo + error) == whole.hi;
+}
+
+/* Adds b to a where nothing is rounded, or returns 0. */
+static int add_exactly(ls_pair *a, ls_pair b)
+{
+    const ls_pair hi = ls_two_sum(a->hi, b.hi), lo = ls_two_sum(a->lo, b.lo);
+    const ls_pair rest = ls_two_sum(hi.lo, lo.hi);
+    *a = ls_two_sum(hi.hi, rest.hi);
+    return lo.lo == 0 && rest.lo == 0;
+}
+
+/* As the sign of a - b. */
+static double minus_double(ls_pair a, double b)
+{
+    return ls_minus(a, (ls_pair){b, 0}).hi;
+}
+
+int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, double *mean)
+{
+    for (int tries = 0; tries < 3; tries++) {
+        const double middle = *mean;
+        const double above = nextafter(middle, INFINITY), below = nextafter(middle, -INFINITY);
+        ls_pair sum = {0, 0}, weight = {(double)n, 0}; /* of w (x - middle), and of w */
+        if (!(fabs(middle) > 0x1p-800))
+            return 0;
+        if (weights)
+            weight.hi = 0;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            ls_pair term = ls_two_sum(values[i], -middle);
+            if (weights) {
+                const ls_pair product = ls_two_product(term.hi, weights[i]);
+                if (term.lo != 0 || (term.hi != 0 && !(fabs(product.hi) > 0x1p-900)))
+                    return 0;
+                term = product;
+                add_exactly(&weight, (ls_pair){weights[i], 0});
+            }
+            if (!add_exactly(&sum, term))
+                return 0;
+        }
+        if (weight.lo != 0 || !(weight.hi > 0x1p-100))
+            return 0;
+        /* Halfway to the next doubles, times the weight: but for powers of two, that of `middle`. */
+        const double over = minus_double(sum, weight.hi * (0.5 * (above - middle)));
+        const double under = minus_double(sum, weight.hi * (0.5 * (below - middle)));
+        uint64_t bits;
+        memcpy(&bits, &middle, sizeof bits);
+        const int odd = (int)(bits & 1);
+        if (over > 0 || (odd && over == 0))
+            *mean = above;
+        else if (under < 0 || (odd && under == 0))
+            *mean = below;
+        else
+            return 1;
+    }
+    return 0;
 }
 
 #define VEC double

@@ -88,7 +88,10 @@ static inline void ls_sums_add(ls_sums *sums, double deviation, double rest, con
     }
     sums->s1 = ls_add(sums->s1, (ls_pair){sign * first.hi, sign * first.lo});
     sums->s2 = ls_add(sums->s2, (ls_pair){sign * second.hi, sign * second.lo});
-    sums->w = ls_add(sums->w, (ls_pair){weight ? sign * *weight : sign, 0});
+    if (weight)
+        sums->w = ls_add(sums->w, (ls_pair){sign * *weight, 0});
+    else
+        sums->w.hi += sign;
 }
 
 /* Adds n values; weights: NULL where each is 1. */
@@ -119,6 +122,10 @@ ls_estimate ls_group_cost(const ls_points *points, ptrdiff_t i, ptrdiff_t j);
  * median + deviation * 2**-exponent. */
 int ls_group_mean(const ls_points *points, ptrdiff_t i, ptrdiff_t j, int exponent, ls_pair median,
                   double *mean, double *distance);
+
+/* Rounds the mean of n values correctly, from a double nearby; weights: NULL where each is 1. Zero if
+ * that takes sums which are not exact as pairs. */
+int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, double *mean);
 
 /* The least cost of reaching each position from one end, where each group costs its sum of squares
  * and `price`. */
