@@ -4,6 +4,7 @@ Values count in a power of two of their own, and so do weights, so that both are
 """
 
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate
 from math import gcd
 
@@ -25,24 +26,40 @@ class ExactCosts:
     def __init__(self, problem: Problem, positions: NDArray[np.int64]) -> None:
         values, weights = problem.values, problem.weights
         self._problem, self._positions = problem, positions
-        # The sums themselves, if they are exact, are taken where they are needed.
-        self._sums = None
-        if problem.units[0] == 0:
-            self._sums = exact_sums(values, weights, problem.positions(positions))
-        if self._sums is None:
+        # How many values single groups may have before sums of all are worth their time.
+        self._budget = len(values) // 2
+        # Where a problem's own sums are exact, they are taken where they are needed.
+        self._rounded = problem.units[0] == 0
+        if self._rounded:
+            self._units = _unit(values), 0 if weights is None else _unit(weights)
+            scale = problem.cost_exponent + 2 * self._units[0] + self._units[1]
+        else:
             unit, weight_unit = (int(np.frexp(unit)[1]) - 1 for unit in problem.units)
             scale = 2 * unit + weight_unit
-        else:
-            weight_unit = 0 if weights is None else _unit(weights)
-            scale = problem.cost_exponent + 2 * _unit(values) + weight_unit
         # From the scale of a Problem to that of the sums.
         self.shift = -scale
 
+    @cached_property
+    def _sums(self) -> list[Sums]:
+        positions = self._problem.positions(self._positions)
+        return exact_sums(self._problem.values, self._problem.weights, positions)
+
     def cost(self, i: int, j: int) -> tuple[int, int]:
         """Numerator and denominator, from the i-th position to the j-th."""
-        (w_i, s1_i, s2_i), (w_j, s1_j, s2_j) = self._rows(np.array([i, j])).T.tolist()
-        w, s1 = w_j - w_i, s1_j - s1_i
-        return (s2_j - s2_i) * w - s1 * s1, w
+        ends = np.array([i, j])
+        if self._rounded and self._budget > 0:
+            first, last = self._problem.positions(self._positions[ends]).tolist()
+            self._budget -= last - first
+            weights = self._problem.weights
+            group = None if weights is None else weights[first:last]
+            ends = np.array([0, last - first])
+            _, (w, s1, s2) = exact_sums(
+                self._problem.values[first:last], group, ends, self._units
+            )
+        else:
+            (w_i, s1_i, s2_i), (w_j, s1_j, s2_j) = self._rows(ends).T.tolist()
+            w, s1, s2 = w_j - w_i, s1_j - s1_i, s2_j - s2_i
+        return s2 * w - s1 * s1, w
 
     def total(self, edges: NDArray[np.intp]) -> Fraction:
         """Of the groups between edges, which are indices of positions."""
@@ -63,7 +80,7 @@ class ExactCosts:
 
     def _rows(self, indices: NDArray[np.intp]) -> NDArray:
         """Sums of w, w d and w d**2 in rows, as integers."""
-        if self._sums is not None:
+        if self._rounded:
             return np.array([self._sums[i] for i in indices.tolist()], object).T
         unit, weight_unit = self._problem.units
         sums = self._problem.sums.take(self._positions[indices], axis=1)
@@ -162,13 +179,20 @@ def exact_mean(values: NDArray, weights: NDArray | None) -> float:
     return numerator / denominator
 
 
-def exact_sums(values: NDArray, weights: NDArray | None, positions: NDArray[np.intp]) -> list[Sums]:
+def exact_sums(
+    values: NDArray,
+    weights: NDArray | None,
+    positions: NDArray[np.intp],
+    units: tuple[int, int] | None = None,
+) -> list[Sums]:
     """Prefix sums of w, w d and w d**2 at ascending positions from 0 on, as Python integers.
 
-    d is the deviation from the median; values and weights count in a power of two of their own.
+    d is the deviation from the median; values and weights count in powers of two, by default of
+    their own.
     """
-    unit = _unit(values)
-    weight_unit = 0 if weights is None else _unit(weights)
+    if units is None:
+        units = _unit(values), 0 if weights is None else _unit(weights)
+    unit, weight_unit = units
     median = _integers(values[len(values) // 2 :][:1], unit)[0]
     totals = [0, 0, 0]
     sums: list[Sums] = []
