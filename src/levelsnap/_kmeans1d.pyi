@@ -35,6 +35,7 @@ def walk_sums(
     weights: np.ndarray[Any, Any] | None,
     state: np.ndarray[Any, Any],
     start: int,
+    part: int,
     isa: int,
     positions: np.ndarray[Any, Any] | None,
     sums: np.ndarray[Any, Any],

@@ -8,8 +8,9 @@ The error of a group's cost
 ---------------------------
 `d` is the deviation from the median, `w` the weight. Row by row, `sums` holds pairs of the prefix
 sums S1 of w d, S2 of w d**2 and W of w. They start at the median and run outward, so each is a sum
-of terms of one sign and the relative error of S1, S2 and W is at most e = 4 (n + 16) u**2: an
-extreme value spoils no sum but those that contain it.
+of terms of one sign: an extreme value spoils no sum but those that contain it. Of many values, parts are
+summed by themselves and then added up. The relative error of S1, S2 and W is at most
+e = 4 (m + 16) u**2, if no term goes through more than m additions.
 
 A group's cost is c = (S2[j] - S2[i]) - m (S1[j] - S1[i]) with m = (S1[j] - S1[i]) / (W[j] - W[i]),
 its mean. No |d| in the group, hence not |m| either, exceeds D = max(|first[i]|, |last[j-1]|). Let
@@ -154,6 +155,7 @@ cdef extern from "kmeans1d.h" nogil:
     void ls_sums_add(
         ls_sums *sums, double deviation, double rest, const double *weight, double sign
     )
+    ls_sums ls_sums_plus(const ls_sums *a, const ls_sums *b)
     void ls_sums_add_all(
         ls_sums *sums, const double *deviation, const double *rest, const double *weights,
         Py_ssize_t n, double sign, int isa
@@ -267,6 +269,7 @@ def walk_sums(
     const double[::1] weights,                              # IN, None: each value weighs 1
     double[::1] state not None,                             # IN, OUT
     Py_ssize_t start,
+    Py_ssize_t part,
     int isa,
     const int64_t[::1] positions,                           # IN, None: all
     double[:, :] sums not None,                             # OUT
@@ -283,6 +286,9 @@ def walk_sums(
         at the other end, if `start` is one of the ends.
     start : int
         From 0, before the first value, to m, after the last.
+    part : int
+        How many values are summed by themselves, before their sums are added to those so far; 0:
+        one by one.
     isa : Isa
     positions : (p,) int64 array, ascending, or None
         Which sums to keep, of those from 0 to m; None: all. The ones at `start` are not written,
@@ -292,7 +298,7 @@ def walk_sums(
     """
     cdef Py_ssize_t m = deviation.shape[0], p = sums.shape[1], here, column
     cdef ls_sums *now = <ls_sums *>&state[0]
-    cdef ls_sums up = now[0], down = now[0]
+    cdef ls_walker up = walker(now, part), down = up
     cdef ls_values values
     values.deviation = &deviation[0]
     values.rest = &rest[0]
@@ -307,17 +313,17 @@ def walk_sums(
             for column in range(p):
                 if positions[column] > start:
                     add_values(&up, &values, here, positions[column], 1, isa)
-                    put_sums(&up, sums, column)
+                    put_reached(&up, sums, column)
                     here = positions[column]
             add_values(&up, &values, here, m, 1, isa)
             here = start
             for column in range(p - 1, -1, -1):
                 if positions[column] < start:
                     add_values(&down, &values, positions[column], here, -1, isa)
-                    put_sums(&down, sums, column)
+                    put_reached(&down, sums, column)
                     here = positions[column]
             add_values(&down, &values, 0, here, -1, isa)
-        now[0] = up if start < m else down
+        now[0] = reached(&up) if start < m else reached(&down)
 
 
 cdef struct ls_values:
@@ -326,18 +332,59 @@ cdef struct ls_values:
     const double *weights
 
 
-cdef inline void add_values(
-    ls_sums *sums, const ls_values *values, Py_ssize_t first, Py_ssize_t last, double sign, int isa
+cdef struct ls_walker:
+    ls_sums before
+    ls_sums part
+    Py_ssize_t size  # of parts; 0: there is one only
+    Py_ssize_t left  # before the part is full
+
+
+cdef inline ls_walker walker(const ls_sums *start, Py_ssize_t size) noexcept nogil:
+    cdef ls_walker at
+    at.size = at.left = size
+    at.part = at.before = start[0]
+    if size > 0:
+        at.part.s1 = at.part.s2 = at.part.w = as_pair(0, 0)
+    return at
+
+
+cdef inline ls_sums reached(const ls_walker *at) noexcept nogil:
+    return ls_sums_plus(&at.before, &at.part) if at.size > 0 else at.part
+
+
+cdef inline void take(ls_walker *at, Py_ssize_t count) noexcept nogil:
+    """So many more values are in the part."""
+    cdef ls_sums now
+    at.left -= count
+    if at.left == 0:
+        now = reached(at)
+        at[0] = walker(&now, at.size)
+
+
+cdef inline void put_reached(
+    const ls_walker *at, double[:, :] sums, Py_ssize_t column
 ) noexcept nogil:
-    cdef const double *weights = values.weights + first if values.weights else NULL
-    if last > first:
+    cdef ls_sums now = reached(at)
+    put_sums(&now, sums, column)
+
+
+cdef inline void add_values(
+    ls_walker *at, const ls_values *values, Py_ssize_t first, Py_ssize_t last, double sign, int isa
+) noexcept nogil:
+    cdef const double *weights = values.weights
+    cdef Py_ssize_t count
+    while first < last:
+        count = min(last - first, at.left) if at.size > 0 else last - first
         ls_sums_add_all(
-            sums, values.deviation + first, values.rest + first, weights, last - first, sign, isa
+            &at.part, values.deviation + first, values.rest + first,
+            weights + first if weights else weights, count, sign, isa,
         )
+        take(at, count)
+        first += count
 
 
 cdef void walk_each(
-    ls_sums *up, ls_sums *down, const ls_values *values, Py_ssize_t start, Py_ssize_t m,
+    ls_walker *up, ls_walker *down, const ls_values *values, Py_ssize_t start, Py_ssize_t m,
     double[:, :] sums,
 ) noexcept nogil:
     """All sums but those at `start`; up and down side by side, as each waits for its own."""
@@ -347,15 +394,19 @@ cdef void walk_each(
         i = start + count
         if i < m:
             ls_sums_add(
-                up, values.deviation[i], values.rest[i], weights + i if weights else weights, 1
+                &up.part, values.deviation[i], values.rest[i], weights + i if weights else weights,
+                1,
             )
-            put_sums(up, sums, i + 1)
+            put_reached(up, sums, i + 1)
+            take(up, 1)
         i = start - 1 - count
         if i >= 0:
             ls_sums_add(
-                down, values.deviation[i], values.rest[i], weights + i if weights else weights, -1
+                &down.part, values.deviation[i], values.rest[i],
+                weights + i if weights else weights, -1,
             )
-            put_sums(down, sums, i)
+            put_reached(down, sums, i)
+            take(down, 1)
 
 
 cdef inline void put_sums(
@@ -505,12 +556,13 @@ def few_means(
     cdef double[:, :] sums = scratch
     cdef double distance
     cdef ls_pair pair, zero = as_pair(0, 0)
-    cdef ls_sums up, down
+    cdef ls_sums nothing
+    cdef ls_walker up, down
     cdef ls_values given
     cdef ls_points points
     cdef bint proved
-    up.s1 = up.s2 = up.w = zero
-    down = up
+    nothing.s1 = nothing.s2 = nothing.w = zero
+    up = down = walker(&nothing, 0)
     if weights is not None:
         weigh = &weights[0]
     with nogil:
@@ -519,7 +571,7 @@ def few_means(
             deviation[i] = pair.hi
             rest[i] = pair.lo
         given.deviation, given.rest, given.weights = deviation, rest, weigh
-        put_sums(&up, sums, middle)
+        put_sums(&nothing, sums, middle)
         walk_each(&up, &down, &given, middle, n, sums)
         points.n = n
         points.first = points.last = deviation

@@ -18,6 +18,8 @@ Edges = NDArray[np.int64]
 SCALE = 400
 # Values that are taken at a time, to stay in the caches.
 CHUNK = 1 << 16
+# Of more values than a chunk, sums are summed in parts of so many.
+PART = 1 << 10
 # Values from which a thread for each side of the median pays.
 TWO_SIDES_FROM = 1 << 17
 # Integers up to here are exact as float64.
@@ -187,9 +189,11 @@ class Problem:
             else:
                 here = slice(*np.searchsorted(edges, [low_end, high_end + 1]))
                 positions = edges[here] - low_end
+            part = 0 if len(self.values) <= CHUNK else PART
             walk_sums(
-                high, low, weights, state, start - low_end, ISA, positions, self.sums[:, here]
-            )
+                high, low, weights, state, start - low_end, part, ISA, positions,
+                self.sums[:, here],
+            )  # fmt: skip
             yield high, low, weights
             if upward:
                 start = first = high_end
@@ -280,7 +284,10 @@ class Problem:
 
 def errors_of_sums(n: int, weight: float) -> tuple[float, float]:
     """`kappa` and `tiny` of `Points`, of n values and their weight."""
-    return (n + 16) * 2.0**-101, (n + 16 + weight) * 2.0**-980
+    # In a part, of parts, and of chunks; Problem.at, which begins parts anew, divides points less
+    # than PART times.
+    additions = n if n <= CHUNK else 2 * PART + n // PART + n // CHUNK
+    return (additions + 16) * 2.0**-101, (n + 16 + weight) * 2.0**-980
 
 
 def path_cost(points: Points, edges: Edges) -> tuple[float, float]:

@@ -293,7 +293,8 @@ static ptrdiff_t NAME_(drop_nan)(const ls_order *order, KEY *keys, ptrdiff_t n)
     return kept;
 }
 
-/* The same of unsorted keys, NaN among them; by a bitmap where they lie close together. */
+/* The distinct elements of unsorted keys, NaN among them; by a bitmap where they lie close
+ * together. */
 static ptrdiff_t NAME_(distinct)(const ls_order *order_, KEY *keys, ptrdiff_t n, void *scratch)
 {
     const ls_order order_copy = *order_, *order = &order_copy; /* writing keys cannot alter it */

@@ -94,6 +94,11 @@ static inline void ls_sums_add(ls_sums *sums, double deviation, double rest, con
         sums->w.hi += sign;
 }
 
+static inline ls_sums ls_sums_plus(const ls_sums *a, const ls_sums *b)
+{
+    return (ls_sums){ls_add(a->s1, b->s1), ls_add(a->s2, b->s2), ls_add(a->w, b->w)};
+}
+
 /* Adds n values; weights: NULL where each is 1. */
 void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,
                      const double *weights, ptrdiff_t n, double sign, int isa);
