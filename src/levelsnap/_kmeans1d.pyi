@@ -48,17 +48,41 @@ def run_passes(
     least: np.ndarray[Any, Any],
     previous: np.ndarray[Any, Any],
     scratch: np.ndarray[Any, Any],
+    state: np.ndarray[Any, Any],
+    until: np.ndarray[Any, Any],
     threads: int,
     isa: int,
     progress: Callable[[int], object] | None,
 ) -> None: ...
+def is_cut_within(
+    points: Points,
+    price: float,
+    least: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    first: int,
+    last: int,
+) -> bool: ...
+def is_only_path(
+    points: Points,
+    price: float,
+    least: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    edges: np.ndarray[Any, Any],
+    first: int,
+    last: int,
+    limit: float,
+    threads: int,
+    isa: int,
+) -> bool: ...
 def layers(
     points: Points,
     scratch: np.ndarray[Any, Any],
     edges: np.ndarray[Any, Any],
     isa: int,
 ) -> bool: ...
-def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int: ...
+def path_through(
+    previous: np.ndarray[Any, Any], middle: int, path: np.ndarray[Any, Any]
+) -> tuple[int, int]: ...
 def positions_within(
     least: np.ndarray[Any, Any], limit: float, positions: np.ndarray[Any, Any] | None
 ) -> int: ...

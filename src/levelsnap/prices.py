@@ -26,8 +26,10 @@ from ._kmeans1d import (
     Points,
     SweepEnd,
     bands,
+    is_cut_within,
+    is_only_path,
     lowest_path,
-    path_back,
+    path_through,
     positions_within,
     run_passes,
     sweep,
@@ -45,6 +47,8 @@ MOST_VALUES = 2**31 - 1
 LEAST_PRICE = 2.0**-960
 # How much more than the best path, in prices, a path may cost for its positions to be kept.
 SLACK = 0.01
+# Passes, after one of which the slack is that small, for one that has as many groups as are wanted.
+MORE_PASSES = 2
 # Denominators from here on count as unknown.
 MOST_PARTS = 2**60
 # Groups that a sweep may look at.
@@ -90,20 +94,19 @@ def best_cuts(
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
     search = Search(problem, k, threads, progress, price)
     search.narrow(SLACK)
-    while True:
+    cuts = search.only_cuts()
+    while cuts is None:
         graph = search.graph()
         cuts = graph.best_cuts(k, search.bracket)
         if cuts is not None:
             # All paths of k groups that cost no more are in the graph, if this is within the limit.
             needed = _priced(problem.points, np.concatenate([[0], cuts, [n]]), search.price)
-            if needed <= search.limit:
-                break
-            search.limit = needed
+            if needed > search.limit:
+                search.limit, cuts = needed, None
         elif len(graph.positions) == n + 1:
             if problem.edges is not None:
                 return None
             cuts = exact_cuts(problem.values, problem.weights, k)
-            break
         elif search.is_rough:
             search.narrow(0.0)
         else:
@@ -146,6 +149,7 @@ class Search:
     def narrow(self, most: float) -> None:
         """Go on until paths that cost so much more, in prices, than the best are surely enough."""
         self.is_rough = False
+        near = 0
         for _ in range(60):
             if self._edges is not None:
                 price = self.bracket.next_price(self.price, self._edges)
@@ -158,7 +162,8 @@ class Search:
             off = abs(len(self._edges) - 1 - self.k)
             # Near k the least cost of k groups is about a parabola of k, whose slope is the price.
             self._slack = 4 * off * (off + 2) / self.k
-            if self._slack <= most:
+            near += self._slack <= most
+            if off == 0 or near > MORE_PASSES:
                 self.limit = self._cost(self._edges) + self._slack * self.price
                 self.is_rough = self._slack > 0
                 return
@@ -175,16 +180,30 @@ class Search:
     def graph(self) -> "Graph":
         return Graph(self.problem, self.kept(), self.passes, self.price, self.most)
 
+    def only_cuts(self) -> Cuts | None:
+        """The best cuts, if it is easily seen that there are no others as good."""
+        edges = self._edges
+        if edges is None or len(edges) - 1 != self.k or not self.passes.is_only(edges, self.most):
+            return None
+        return edges[1:-1]
+
+    def complete(self) -> "Passes":
+        """The passes at the last price, completed."""
+        n = len(self.problem.points)
+        self.passes.complete(_part(self._progress, self._done, n))
+        return self.passes
+
     def kept(self, more: float = 0.0) -> Edges:
         """The positions on paths that cost no more than the limit and so much more."""
-        least, limit = self.passes.least, _raised(self.limit + more)
+        least, limit = self.complete().least, _raised(self.limit + more)
         kept = np.empty(positions_within(least, limit, None), np.int64)
         positions_within(least, limit, kept)
         return kept
 
     def _pass(self) -> Edges:
         n = len(self.problem.points)
-        edges = self.passes.run(self.price, _part(self._progress, self._done, n))
+        reach = n // self.k + 8
+        edges = self.passes.run(self.price, reach, _part(self._progress, self._done, n))
         self._done = (self._done + n) / 2
         return edges
 
@@ -204,7 +223,7 @@ def first_price(problem: Problem, k: int) -> float:
     coarse = Points(first, last, sums, problem.bounds)
     passes, bracket = Passes(coarse, 1, 1), Bracket(coarse, k)
     for _ in range(60):
-        found = passes.run(price)
+        found = passes.run(price, 0)
         if len(found) - 1 == k:
             return bracket.middle_price(price, found)
         price = bracket.next_price(price, found)
@@ -252,7 +271,8 @@ class Passes:
     Attributes
     ----------
     least : (passes, n + 1) array
-        Lower bounds of the least cost from position 0 and, in the second row, to position n.
+        Lower bounds of the least cost from position 0 and, in the second row, to position n, as far
+        as the passes have come.
     """
 
     def __init__(self, points: Points, passes: int, threads: int) -> None:
@@ -260,18 +280,66 @@ class Passes:
         self.points = points
         self.threads = min(threads, passes)
         self.least = np.empty((passes, n + 1))
-        self.previous = np.empty(n + 1, np.uint32)
-        self.scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
-        self.path = np.empty(n + 1, np.int64)
+        self.previous = np.empty((passes, n + 1), np.uint32)
+        self._scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
+        self._state = np.zeros((passes, 2), np.int64)
+        self._path = np.empty(n + 1, np.int64)
+        self._price = 0.0
+        # The passes have met between these positions.
+        self._meeting = 0, n
 
-    def run(self, price: float, progress: Callable[[int], object] | None = None) -> Edges:
-        """The edges of about the best groups at this price."""
-        run_passes(
-            self.points, price, self.least, self.previous, self.scratch, self.threads, ISA,
-            progress,
+    def run(
+        self, price: float, reach: int, progress: Callable[[int], object] | None = None
+    ) -> Edges:
+        """The edges of about the best groups at this price.
+
+        `reach`: about the number of points of a group. Where there are two passes, they only go on
+        until they meet.
+        """
+        n = len(self.points)
+        self._price = price
+        self._state[:] = 0
+        middle = n
+        if len(self.least) == 1:
+            self._go_on([n], progress)
+        else:
+            while True:
+                first, last = max(n // 2 - reach, 0), min(n // 2 + reach, n)
+                self._go_on([last, n - first], progress)
+                if is_cut_within(self.points, price, self.least, self._scratch, first, last):
+                    break
+                reach *= 2
+            self._meeting = first, last
+            middle = first + int(np.argmin(self._through()))
+        start, stop = path_through(self.previous, middle, self._path)
+        return self._path[start:stop].copy()
+
+    def complete(self, progress: Callable[[int], object] | None = None) -> None:
+        """Go on until the passes have come to the ends."""
+        self._go_on([len(self.points)] * 2, progress)
+
+    def is_only(self, edges: Edges, limit: float) -> bool:
+        """Whether this is the only path of at most so much, surely. The passes have met."""
+        first = self._meeting[0]
+        near = first + np.flatnonzero(self._through() <= limit)
+        met = np.searchsorted(edges, near)
+        if (edges[met] != near).any() or met[0] == 0 or met[-1] == len(edges) - 1:
+            return False
+        return is_only_path(
+            self.points, self._price, self.least, self._scratch, edges, met[0], met[-1], limit,
+            self.threads, ISA,
         )  # fmt: skip
-        count = path_back(self.previous, self.path)
-        return self.path[len(self.path) - count :].copy()
+
+    def _through(self) -> NDArray[np.float64]:
+        """Lower bounds of paths through each position where the passes have met."""
+        first, last = self._meeting
+        return self.least[0, first : last + 1] + self.least[1, first : last + 1]
+
+    def _go_on(self, until: list[int], progress: Callable[[int], object] | None) -> None:
+        run_passes(
+            self.points, self._price, self.least, self.previous, self._scratch, self._state,
+            np.array(until), self.threads, ISA, progress,
+        )  # fmt: skip
 
 
 class Bracket:
@@ -398,7 +466,7 @@ class Graph:
         self.ends = np.empty((2, m), np.int32)
         bands(
             problem.points, positions, self.least, price, limit,
-            _sources(passes.previous, positions), np.empty(m), self.ends,
+            _sources(passes.previous[0], positions), np.empty(m), self.ends,
         )  # fmt: skip
         self.potential = np.empty((m, 3))
         self.fewest, self.most, self.groups = np.empty((3, m), np.int32)

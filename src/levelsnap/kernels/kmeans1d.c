@@ -66,6 +66,23 @@ ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
     return cost;
 }
 
+int ls_is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
+{
+    if (j - i < 2)
+        return 0;
+    const ptrdiff_t cuts[3] = {i + 1, i + (j - i) / 2, j - 1};
+    const ls_estimate whole = ls_cost_between(pass, i, j);
+    for (int t = 0; t < 3; t++) {
+        const ls_estimate a = ls_cost_between(pass, i, cuts[t]);
+        const ls_estimate b = ls_cost_between(pass, cuts[t], j);
+        const double less = whole.error + a.error + b.error + pass->price;
+        const double more = 1e-12 * (whole.hi + pass->price);
+        if (whole.hi - a.hi - b.hi > less + more)
+            return 1;
+    }
+    return 0;
+}
+
 int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls_pair median,
                   double *mean, double *distance)
 {
@@ -118,6 +135,7 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
 #define PICK(a, b, yes, no) ((a) < (b) ? (yes) : (no))
 #define ANY(a, b) ((a) <= (b))
 #define RUN ls_pass_run_portable
+#define IS_ONLY ls_is_only_portable
 #define ADD_ALL ls_sums_add_all_portable
 #define CHOOSE_NEAR ls_choose_near_portable
 #define LAYERS ls_layers_portable
@@ -132,6 +150,16 @@ void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
 #else
     (void)isa;
     ls_pass_run_portable(pass, steps);
+#endif
+}
+
+ls_only *ls_is_only_of(int isa)
+{
+#ifdef LS_X86
+    return isa == 2 ? ls_is_only_avx512 : isa == 1 ? ls_is_only_avx2 : ls_is_only_portable;
+#else
+    (void)isa;
+    return ls_is_only_portable;
 #endif
 }
 

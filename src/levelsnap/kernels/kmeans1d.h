@@ -137,11 +137,40 @@ typedef struct {
 #define LS_PASS_ROWS 6
 #define LS_LEAF 8 /* steps that are settled together */
 
+static inline ptrdiff_t ls_position(const ls_pass *pass, ptrdiff_t step)
+{
+    return pass->backward ? pass->points->n - step : step;
+}
+
+/* Of the points between two steps. */
+static inline ls_estimate ls_cost_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
+{
+    return pass->backward
+             ? ls_group_cost(pass->points, ls_position(pass, j), ls_position(pass, i))
+             : ls_group_cost(pass->points, i, j);
+}
+
+/* Whether no best path has the group i..j or a larger one, for it gains more than the price if it
+ * is divided. The gain only grows with the group. */
+int ls_is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j);
+
 /* Continues a pass until it is done or about `steps` more positions are. */
 void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa);
 void ls_pass_run_portable(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx2(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx512(ls_pass *pass, ptrdiff_t steps);
+
+/* Whether a path is surely the only one up to the last of its edges, counted from the end where the
+ * pass starts, that costs no more than a limit. The least costs of this pass up to there are known.
+ *
+ * edges: that last one; the others are before it in memory, of a backward pass behind it
+ * n: the number of groups up to there
+ * behind: at least what the rest of a path costs
+ */
+typedef int ls_only(const ls_pass *pass, const int64_t *edges, ptrdiff_t n, double behind,
+                    double limit);
+ls_only ls_is_only_portable, ls_is_only_avx2, ls_is_only_avx512;
+ls_only *ls_is_only_of(int isa);
 
 /* The best cuts into k groups, k >= 2, by least costs of 1, 2, .. groups up to every position.
  * Returns 0 unless these cuts are proved to be the only ones that good. No price is to be found, but

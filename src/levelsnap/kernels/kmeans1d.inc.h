@@ -1,5 +1,5 @@
 /* Template: sums, and least costs with a price, by online divide and conquer. The includer defines
- * the names ADD_ALL, RUN, CHOOSE_NEAR and LAYERS.
+ * the names ADD_ALL, RUN, IS_ONLY, CHOOSE_NEAR and LAYERS.
  *
  *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
  *
@@ -227,11 +227,6 @@ static void settle_apart(const chart *c, ptrdiff_t first, ptrdiff_t last, ptrdif
         finish(c, j, best[j - first], arg[j - first]);
 }
 
-static ptrdiff_t position(const ls_pass *pass, ptrdiff_t step)
-{
-    return pass->backward ? pass->points->n - step : step;
-}
-
 /* The deviations of the point between a step and the next: of its value that is nearest to the
  * step, and of the farthest. */
 static double near_after(const ls_pass *pass, ptrdiff_t step)
@@ -249,31 +244,7 @@ static double far_after(const ls_pass *pass, ptrdiff_t step)
 static double weight_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
 {
     const double *w = pass->points->w_hi;
-    return fabs(w[position(pass, j)] - w[position(pass, i)]);
-}
-
-static ls_estimate cost_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
-{
-    return pass->backward ? ls_group_cost(pass->points, position(pass, j), position(pass, i))
-                          : ls_group_cost(pass->points, i, j);
-}
-
-/* Whether no best path has the group i..j or a larger one, for it gains more than the price if it
- * is divided. The gain only grows with the group. */
-static int is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
-{
-    if (j - i < 2)
-        return 0;
-    const ptrdiff_t cuts[3] = {i + 1, i + (j - i) / 2, j - 1};
-    const ls_estimate whole = cost_between(pass, i, j);
-    for (int t = 0; t < 3; t++) {
-        const ls_estimate a = cost_between(pass, i, cuts[t]), b = cost_between(pass, cuts[t], j);
-        const double less = whole.error + a.error + b.error + pass->price;
-        const double more = 1e-12 * (whole.hi + pass->price);
-        if (whole.hi - a.hi - b.hi > less + more)
-            return 1;
-    }
-    return 0;
+    return fabs(w[ls_position(pass, j)] - w[ls_position(pass, i)]);
 }
 
 /* How far the values of a chart about `origin` that spans the steps start..end reach. */
@@ -310,7 +281,7 @@ static ptrdiff_t block_end(const ls_pass *pass)
         const ptrdiff_t middle = fine + (limit - fine + 1) / 2;
         if (is_fine(pass, pass->first, done, middle)
             && (middle - done <= 512
-                || cost_between(pass, done, middle).hi <= FAR * pass->price))
+                || ls_cost_between(pass, done, middle).hi <= FAR * pass->price))
             fine = middle;
         else
             limit = middle - 1;
@@ -325,12 +296,12 @@ static ptrdiff_t block_end(const ls_pass *pass)
 static ptrdiff_t apart_end(const ls_pass *pass)
 {
     const ptrdiff_t done = pass->done, window = done - pass->first, n = pass->points->n;
-    const double most = pass->least[position(pass, done)];
-    const double before = pass->least[position(pass, pass->first)];
+    const double most = pass->least[ls_position(pass, done)];
+    const double before = pass->least[ls_position(pass, pass->first)];
     ptrdiff_t good = done, limit = n;
     for (ptrdiff_t j = done + 4 * window + LS_LEAF; good < limit && j <= n;
          j = good + (limit - good + 1) / 2) {
-        const ls_estimate cost = cost_between(pass, pass->first, j);
+        const ls_estimate cost = ls_cost_between(pass, pass->first, j);
         const double upper = (before + cost.hi + cost.error) * (1 + 0x1p-48);
         if (upper <= most && is_fine(pass, pass->first, done, j))
             good = j;
@@ -351,7 +322,7 @@ static ptrdiff_t block_start(const ls_pass *pass)
         return start;
     while (start < good) {
         const ptrdiff_t middle = start + (good - start) / 2;
-        if (is_hopeless(pass, middle, pass->done + 1))
+        if (ls_is_hopeless(pass, middle, pass->done + 1))
             start = middle + 1;
         else
             good = middle;
@@ -364,7 +335,7 @@ static INLINE void draw_steps(const ls_pass *pass, ptrdiff_t start, ptrdiff_t en
                               double *restrict s1, double *restrict s2, double *restrict w)
 {
     const ls_points *p = pass->points;
-    const ptrdiff_t origin = position(pass, pass->done), from = position(pass, start);
+    const ptrdiff_t origin = ls_position(pass, pass->done), from = ls_position(pass, start);
     const ptrdiff_t size = end - start + 1;
     const double centre = near_after(pass, pass->done), sign = (double)step;
     const ls_pair s1_0 = {-p->s1_hi[origin], -p->s1_lo[origin]};
@@ -408,8 +379,8 @@ static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, pt
 {
     const double ulp = 0x1p-52, tail = 0x1p-97;
     const ls_points *p = pass->points;
-    const ptrdiff_t ends[3] = {position(pass, start), position(pass, pass->done),
-                               position(pass, end)};
+    const ptrdiff_t ends[3] = {ls_position(pass, start), ls_position(pass, pass->done),
+                               ls_position(pass, end)};
     double reach = ls_larger(fabs(near_after(pass, start)), fabs(far_after(pass, end - 1)));
     double first = 0, weight = 0;
     for (int t = 0; t < 3; t++) {
@@ -437,10 +408,10 @@ static chart begin(const ls_pass *pass, ptrdiff_t start)
     for (int row = 0; row < LS_PASS_ROWS; row++)
         rows[row] = pass->scratch + row * pass->stride;
     const chart c = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], 0, 0, 0, pass->price};
-    const double origin = pass->least[position(pass, pass->done)];
+    const double origin = pass->least[ls_position(pass, pass->done)];
     draw(pass, start, pass->done, &c, 0);
     for (ptrdiff_t x = 0; x <= pass->done - start; x++)
-        c.f[x] = (pass->least[position(pass, start + x)] - origin) + pass->price;
+        c.f[x] = (pass->least[ls_position(pass, start + x)] - origin) + pass->price;
     return c;
 }
 
@@ -448,13 +419,13 @@ static chart begin(const ls_pass *pass, ptrdiff_t start)
 static void put(ls_pass *pass, const chart *c, ptrdiff_t start, ptrdiff_t first, ptrdiff_t last,
                 ptrdiff_t from)
 {
-    const double origin = pass->least[position(pass, pass->done)];
+    const double origin = pass->least[ls_position(pass, pass->done)];
     for (ptrdiff_t j = first; j <= last; j++) {
-        const ptrdiff_t x = from + (j - first), at = position(pass, j);
+        const ptrdiff_t x = from + (j - first), at = ls_position(pass, j);
         const double least = (origin + (c->f[x] - c->price)) * (1 - 0x1p-51);
         pass->least[at] = least > 0 ? least : 0;
         if (pass->previous)
-            pass->previous[at] = (uint32_t)position(pass, start + (ptrdiff_t)c->arg[x]);
+            pass->previous[at] = (uint32_t)ls_position(pass, start + (ptrdiff_t)c->arg[x]);
     }
 }
 
@@ -500,7 +471,7 @@ void RUN(ls_pass *pass, ptrdiff_t steps)
 {
     const ptrdiff_t n = pass->points->n, until = n - pass->done > steps ? pass->done + steps : n;
     if (pass->done == 0)
-        pass->least[position(pass, 0)] = 0;
+        pass->least[ls_position(pass, 0)] = 0;
     while (pass->done < until) {
         const ptrdiff_t start = block_start(pass), apart = apart_end(pass);
         if (apart > pass->done)
@@ -508,6 +479,34 @@ void RUN(ls_pass *pass, ptrdiff_t steps)
         else
             run_block(pass, start, block_end(pass));
     }
+}
+
+/* An edge to the step j of a path comes from p, and the one to p from q. Candidates before q need no
+ * look: they are no better than q for p, if p's edge is the only one, hence not for j either, as the
+ * cost is Monge. */
+int IS_ONLY(const ls_pass *pass, const int64_t *edges, ptrdiff_t n, double behind, double limit)
+{
+    const ptrdiff_t direction = pass->backward ? -1 : 1;
+    for (; n > 0; n--, edges -= direction) {
+        const ptrdiff_t j = ls_position(pass, edges[0]), p = ls_position(pass, edges[-direction]);
+        const ptrdiff_t q = n > 1 ? ls_position(pass, edges[-2 * direction]) : 0;
+        ls_pass here = *pass;
+        here.done = j - 1;
+        chart c = begin(&here, q);
+        draw(&here, j, j, &c, j - q);
+        bound_errors(&here, q, j, j - q, &c);
+        place at = nowhere;
+        scan(&c, j - q, 0, j - 1 - q, &at);
+        const double origin = pass->least[ls_position(pass, j - 1)];
+        const double most = limit - behind - origin + c.error;
+        c.bound[p - q] = INFINITY;
+        for (ptrdiff_t i = 0; i < j - q; i += LANES)
+            if (ANY(LOADV(c.bound + i), SPREAD(most)))
+                return 0;
+        const ls_estimate cost = ls_cost_between(pass, p, j);
+        behind = (behind + ls_larger(cost.hi - cost.error, 0) + pass->price) * (1 - 0x1p-51);
+    }
+    return 1;
 }
 
 /* ls_pair and its functions, for as many lanes. */
