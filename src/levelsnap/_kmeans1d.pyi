@@ -7,6 +7,8 @@ from typing_extensions import disjoint_base
 
 PASS_ROWS: int
 PASS_LEAF: int
+LADDER_LONGEST: int
+LADDER_ROWS: int
 
 class SweepEnd(IntEnum):
     DONE = ...
@@ -74,6 +76,30 @@ def is_only_path(
     threads: int,
     isa: int,
 ) -> bool: ...
+def climb(
+    x: np.ndarray[Any, Any],
+    weights: np.ndarray[Any, Any] | None,
+    prices: np.ndarray[Any, Any],
+    which: int,
+    rows: np.ndarray[Any, Any],
+    least: np.ndarray[Any, Any],
+    first: np.ndarray[Any, Any],
+    costs: np.ndarray[Any, Any],
+    threads: int,
+    isa: int,
+) -> int: ...
+def ladder_back(
+    x: np.ndarray[Any, Any],
+    prices: np.ndarray[Any, Any],
+    which: int,
+    least: np.ndarray[Any, Any],
+    first: np.ndarray[Any, Any],
+    steps: np.ndarray[Any, Any],
+    behind: np.ndarray[Any, Any],
+    paths: np.ndarray[Any, Any],
+    upper: np.ndarray[Any, Any],
+    threads: int,
+) -> tuple[tuple[int, int], tuple[float, float]]: ...
 def layers(
     points: Points,
     scratch: np.ndarray[Any, Any],

@@ -83,6 +83,17 @@ cdef extern from "kmeans1d.h" nogil:
         Py_ssize_t done
         Py_ssize_t first
 
+    ctypedef struct ls_ladder:
+        Py_ssize_t n
+        const double *x
+        const double *weights
+        const double *prices
+        double *rows
+        int which
+        double *least
+        int32_t *first
+        double *costs
+
     ctypedef struct ls_bands:
         const ls_points *points
         Py_ssize_t n
@@ -149,6 +160,8 @@ cdef extern from "kmeans1d.h" nogil:
     enum:
         LS_PASS_ROWS
         LS_LEAF
+        LS_LONGEST
+        LS_LADDER_ROWS
 
     ls_pair ls_two_sum(double a, double b)
     void ls_sums_add(
@@ -167,6 +180,11 @@ cdef extern from "kmeans1d.h" nogil:
         double *mean, double *distance
     )
     ls_choose_near *ls_choose_near_of(int isa)
+    Py_ssize_t (*ls_climb_of(int isa))(const ls_ladder *ladder)
+    Py_ssize_t ls_ladder_back(
+        const ls_ladder *ladder, Py_ssize_t step, double behind, int64_t *path, double *upper,
+        double *low
+    )
     bint (*ls_layers_of(int isa))(
         const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
     )
@@ -189,6 +207,8 @@ cdef enum:
 
 PASS_ROWS = LS_PASS_ROWS
 PASS_LEAF = LS_LEAF
+LADDER_LONGEST = LS_LONGEST
+LADDER_ROWS = LS_LADDER_ROWS
 
 
 class SweepEnd(IntEnum):
@@ -480,6 +500,132 @@ def is_only_path(
                     &runs[t], &edges[at[t]], groups[t], least[1 - t, edges[at[t]]], limit
                 )
     return only[0] and only[1]
+
+
+cdef void begin_ladder(
+    ls_ladder *ladder, Py_ssize_t side, const double[:, ::1] x, const double[:, ::1] weights,
+    const double[::1] prices, int which, double[:, ::1] least, int32_t[:, ::1] first
+) noexcept:
+    ladder.n = least.shape[1] - 1
+    ladder.x = &x[side, LS_LEAF]
+    ladder.weights = NULL
+    if weights is not None:
+        ladder.weights = &weights[side, LS_LEAF]
+    ladder.prices = &prices[0]
+    ladder.which = which
+    ladder.least = &least[side, 0]
+    ladder.first = &first[side, 0]
+    ladder.rows = ladder.costs = NULL
+
+
+def climb(
+    const double[:, ::1] x not None,                        # IN
+    const double[:, ::1] weights,                           # IN, None: each value weighs 1
+    const double[::1] prices not None,                      # IN
+    int which,
+    double[:, :, ::1] rows not None,                        # OUT
+    double[:, ::1] least not None,                          # OUT
+    int32_t[:, ::1] first not None,                         # OUT
+    double[:, :, ::1] costs not None,                       # scratch
+    int threads,
+    int isa,
+):
+    """Least costs at several prices at once, where groups hold few values.
+
+    Parameters
+    ----------
+    x : (2, values) array
+        The values, ascending, and those with the other sign, ascending too. PASS_LEAF before and
+        behind each row's are not used.
+    weights : like x, or None
+    prices : (PASS_LEAF,) array
+    which : int
+        The price that `least` is for.
+    rows : (2, LADDER_ROWS, PASS_LEAF) array
+        Lower bounds of the least costs at each price, or, if there are weights, about these, of the
+        first values of each row of x: for the last numbers of these.
+    least : (2, steps + 1) array
+        Of the first 0, 1, .. steps values.
+    first : (2, steps / PASS_LEAF) int32 array
+        For `ladder_back`.
+    costs : (2, LADDER_LONGEST + 1, PASS_LEAF) array
+    threads, isa : int
+
+    Returns
+    -------
+    int
+        The number of values that the first of the rows is for; -1 if a group may hold more than
+        LADDER_LONGEST values.
+    """
+    cdef ls_ladder ladders[2]
+    cdef Py_ssize_t base[2]
+    cdef Py_ssize_t t
+    for t in range(2):
+        begin_ladder(&ladders[t], t, x, weights, prices, which, least, first)
+        ladders[t].rows, ladders[t].costs = &rows[t, 0, 0], &costs[t, 0, 0]
+    with nogil:
+        if threads == 1 or is_forked():
+            for t in range(2):
+                base[t] = ls_climb_of(isa)(&ladders[t])
+        else:
+            for t in prange(2, num_threads=threads, schedule="static"):
+                base[t] = ls_climb_of(isa)(&ladders[t])
+    return min(base[0], base[1])
+
+
+def ladder_back(
+    const double[:, ::1] x not None,                        # IN
+    const double[::1] prices not None,                      # IN
+    int which,
+    double[:, ::1] least not None,                          # IN
+    int32_t[:, ::1] first not None,                         # IN
+    const int64_t[::1] steps not None,                      # IN
+    const double[::1] behind not None,                      # IN
+    int64_t[:, ::1] paths not None,                         # OUT
+    double[:, ::1] upper not None,                          # OUT
+    int threads,
+):
+    """Paths of about the least cost from a step back to the start of each row.
+
+    Parameters
+    ----------
+    x, prices, which, least, first
+        Of `climb`, without weights.
+    steps : (2,) int64 array
+    behind : (2,) array
+        At least what the rest of a path costs.
+    paths : (2, steps + 1) array
+        The steps, backwards.
+    upper : (2, steps) array
+        At most what the group costs that ends at each of them.
+    threads : int
+
+    Returns
+    -------
+    groups : tuple of int
+        Their numbers.
+    low : tuple of float
+        At least what a path costs by another edge to one of the steps, if that is less by some than
+        LS_LADDER_SLACK of the price more than the least.
+    """
+    cdef ls_ladder ladders[2]
+    cdef Py_ssize_t groups[2]
+    cdef double low[2]
+    cdef Py_ssize_t t
+    for t in range(2):
+        begin_ladder(&ladders[t], t, x, None, prices, which, least, first)
+    with nogil:
+        if threads == 1 or is_forked():
+            for t in range(2):
+                groups[t] = ls_ladder_back(
+                    &ladders[t], steps[t], behind[t], &paths[t, 0], &upper[t, 0], &low[t]
+                )
+        else:
+            for t in prange(2, num_threads=threads, schedule="static"):
+                groups[t] = ls_ladder_back(
+                    &ladders[t], steps[t], behind[t], &paths[t, 0], &upper[t, 0], &low[t]
+                )
+    return (groups[0], groups[1]), (low[0], low[1])
 
 
 def layers(

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kmeans1d import (
+    LADDER_LONGEST,
     PASS_LEAF,
     PASS_ROWS,
     Points,
@@ -34,6 +35,7 @@ from ._kmeans1d import (
     run_passes,
     sweep,
 )
+from .ladder import Path, about_price, ladder_paths
 from .points import Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
@@ -49,6 +51,13 @@ LEAST_PRICE = 2.0**-960
 SLACK = 0.01
 # Passes, after one of which the slack is that small, for one that has as many groups as are wanted.
 MORE_PASSES = 2
+# A ladder is climbed if there are no more values for each group.
+LADDER_GROUP = 40
+FEWEST_LADDER = 4096
+MOST_LADDER = 1 << 17
+# For a first price.
+CELLS_OF_GROUP = 20
+FEWEST_CELLS = 1 << 13
 # Denominators from here on count as unknown.
 MOST_PARTS = 2**60
 # Groups that a sweep may look at.
@@ -92,7 +101,13 @@ def best_cuts(
     n = len(problem.points)
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
-    search = Search(problem, k, threads, progress, price)
+    paths = _ladder(problem, k, threads) if price is None else []
+    if len(paths) == 1 and paths[0][2] and len(paths[0][1]) - 1 == k:
+        if progress is not None:
+            progress(n, n)
+        return paths[0][1][1:-1]
+    search = Search(problem, k, threads, progress, paths[0][0] if paths else price)
+    search.start_between(paths)
     search.narrow(SLACK)
     cuts = search.only_cuts()
     while cuts is None:
@@ -139,12 +154,20 @@ class Search:
         self.problem, self.k = problem, k
         self.passes = Passes(problem.points, 2, threads)
         self.bracket = Bracket(problem.points, k)
-        self.price = first_price(problem, k) if price is None else price
+        self.price = first_price(problem, k, threads) if price is None else price
         self.limit = inf
         self.is_rough = False
         self._edges: Edges | None = None
         self._slack = 0.0
         self._progress, self._done = progress, 0.0
+
+    def start_between(self, paths: list[Path]) -> None:
+        """Begin with the best groups at some prices."""
+        for price, edges, _ in paths:
+            if len(edges) - 1 != self.k:
+                if self._edges is not None:
+                    self.bracket.next_price(self.price, self._edges)
+                self.price, self._edges = price, edges
 
     def narrow(self, most: float) -> None:
         """Go on until paths that cost so much more, in prices, than the best are surely enough."""
@@ -211,25 +234,34 @@ class Search:
         return _priced(self.problem.points, edges, self.price)
 
 
-def first_price(problem: Problem, k: int) -> float:
+def _ladder(problem: Problem, k: int, threads: int) -> list[Path]:
+    """As `ladder_paths`, if groups are small."""
+    n = len(problem.points)
+    if problem.weights is not None or problem.edges is not None:
+        return []
+    if n > LADDER_GROUP * k or not FEWEST_LADDER <= n <= MOST_LADDER:
+        return []
+    x = problem.separate()
+    return [] if x is None else ladder_paths(x, k, _dense_price(problem, k), threads)
+
+
+def first_price(problem: Problem, k: int, threads: int) -> float:
     """About the price that makes k groups best, from some of the positions."""
-    price = _clipped(_spread(problem, 8 * k) ** 3 / (6 * float(k) ** 3))
-    cells = max(256, 32 * k)
-    if 4 * cells > len(problem.points):
+    price = _dense_price(problem, k)
+    cells = min(max(CELLS_OF_GROUP * k, FEWEST_CELLS), 2 * CELLS_OF_GROUP * k)
+    if max(2 * cells, FEWEST_LADDER) > len(problem.points):
         return price
     edges = _balanced_edges(problem, cells)
-    sums = problem.sums.take(edges, axis=1)
-    first, last = problem.deviation[edges[:-1]], problem.last[edges[1:] - 1]
-    coarse = Points(first, last, sums, problem.bounds)
-    passes, bracket = Passes(coarse, 1, 1), Bracket(coarse, k)
-    for _ in range(60):
-        found = passes.run(price, 0)
-        if len(found) - 1 == k:
-            return bracket.middle_price(price, found)
-        price = bracket.next_price(price, found)
-        if bracket.stuck:
-            break
-    return price
+    s1, s1_rest, _, _, w, w_rest = np.diff(problem.sums.take(edges, axis=1))
+    with np.errstate(all="ignore"):
+        w += w_rest
+        found = about_price((s1 + s1_rest) / w, w, k, price, 1.5, threads)
+    return price if found is None else _clipped(found)
+
+
+def _dense_price(problem: Problem, k: int) -> float:
+    """About the price of k groups, by the density of the values."""
+    return _clipped(_spread(problem, min(8 * k, 1024)) ** 3 / (6 * float(k) ** 3))
 
 
 def _spread(problem: Problem, most: int) -> float:
@@ -254,14 +286,17 @@ def _balanced_edges(problem: Problem, cells: int) -> Edges:
     1951), so that a cell's share is width**(2/3) weight**(1/3).
     """
     n, ends = len(problem.points), cells // 8
-    inner = np.arange(ends, n - ends, max(1, n // (16 * cells)))
+    inner = np.arange(ends, n - ends, max(1, n // (4 * cells)))
     # Each of the outermost values, where a few may be far from the rest.
     fine = np.concatenate([np.arange(ends), inner, np.arange(n - ends, n + 1)])
     # From value to value, so that a gap counts too.
     width = np.diff(problem.deviation[np.minimum(fine, n - 1)])
     total = np.cumsum(np.cbrt(width**2 * np.diff(problem.sums[4, fine])))
-    chosen = np.searchsorted(total, np.linspace(0, total[-1], cells + 1)[1:-1]) + 1
-    chosen = chosen[np.append(True, chosen[1:] > chosen[:-1]) & (chosen < len(fine) - 1)]
+    # Some by number, where a few far values matter most.
+    by_number = min(cells / 4, LADDER_LONGEST / 2)
+    share = total * ((cells - by_number) / total[-1]) + fine[1:] * (by_number / n)
+    share = share.astype(np.int64)
+    chosen = np.flatnonzero(share[1:-1] > share[:-2]) + 2
     return np.concatenate([[0], fine[chosen], [n]])
 
 

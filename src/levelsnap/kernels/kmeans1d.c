@@ -136,6 +136,7 @@ int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls
 #define ANY(a, b) ((a) <= (b))
 #define RUN ls_pass_run_portable
 #define IS_ONLY ls_is_only_portable
+#define CLIMB ls_climb_portable
 #define ADD_ALL ls_sums_add_all_portable
 #define CHOOSE_NEAR ls_choose_near_portable
 #define LAYERS ls_layers_portable
@@ -161,6 +162,52 @@ ls_only *ls_is_only_of(int isa)
     (void)isa;
     return ls_is_only_portable;
 #endif
+}
+
+ls_climb *ls_climb_of(int isa)
+{
+#ifdef LS_X86
+    return isa == 2 ? ls_climb_avx512 : isa == 1 ? ls_climb_avx2 : ls_climb_portable;
+#else
+    (void)isa;
+    return ls_climb_portable;
+#endif
+}
+
+ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int64_t *path,
+                         double *upper, double *low)
+{
+    const double price = p->prices[p->which];
+    ptrdiff_t groups = 0;
+    *low = INFINITY;
+    path[0] = step;
+    while (step > 0) {
+        const ptrdiff_t first = p->first[(step - 1) / LS_LEAF];
+        const double *last = p->x + (step - 1), *least = p->least + step;
+        double s1 = 0, s2 = 0, best = least[-1], second = INFINITY, lower = 0, higher = 0;
+        ptrdiff_t size = 1;
+        for (ptrdiff_t t = 2; t <= step - first; t++) {
+            const double d = last[0] - last[1 - t];
+            s1 += d;
+            s2 += d * d;
+            const double cost = ls_larger(s2 * LS_LESS(t) - s1 * s1 / (double)t, 0);
+            const double whole = least[-t] + cost;
+            if (whole < best) {
+                second = best;
+                best = whole;
+                size = t;
+                lower = cost;
+                higher = cost + s2 * (double)(10 * t + 40) * 0x1p-53;
+            } else if (whole < second)
+                second = whole;
+        }
+        *low = behind + second + price < *low ? behind + second + price : *low;
+        behind = (behind + lower + price) * (1 - 0x1p-51);
+        upper[groups++] = higher;
+        step -= size;
+        path[groups] = step;
+    }
+    return groups;
 }
 
 void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,

@@ -1,5 +1,5 @@
 /* Template: sums, and least costs with a price, by online divide and conquer. The includer defines
- * the names ADD_ALL, RUN, IS_ONLY, CHOOSE_NEAR and LAYERS.
+ * the names ADD_ALL, RUN, IS_ONLY, CLIMB, CHOOSE_NEAR and LAYERS.
  *
  *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
  *
@@ -507,6 +507,118 @@ int IS_ONLY(const ls_pass *pass, const int64_t *edges, ptrdiff_t n, double behin
         behind = (behind + ls_larger(cost.hi - cost.error, 0) + pass->price) * (1 - 0x1p-51);
     }
     return 1;
+}
+
+/* Costs of the groups that end at each of the steps b + 1 .. b + LS_LEAF, in columns, by their
+ * number of values up to `longest` in rows. All terms are sums of positive numbers, so that rounding
+ * is bounded by a part of the last: with u = 2**-53, t values and d = x - first, sum d**2 is off by
+ * at most (t + 3) u, and (sum d)**2 / t by (2 t + 5) u of itself, which is no more. */
+static INLINE void fill_costs(const ls_ladder *p, ptrdiff_t b, ptrdiff_t longest,
+                              const double *inverse)
+{
+    const VEC zero = SPREAD(0);
+    for (int v = 0; v < VECTORS; v++) {
+        const double *x = p->x + b + v * LANES;
+        const double *weights = p->weights ? p->weights + b + v * LANES : NULL;
+        double *costs = p->costs + v * LANES;
+        const VEC last = LOADV(x);
+        VEC s1 = zero, s2 = zero, w = weights ? LOADV(weights) : zero;
+        STOREV(costs + LS_LEAF, zero);
+        for (ptrdiff_t t = 2; t <= longest; t++) {
+            const VEC d = SUBV(last, LOADV(x - (t - 1)));
+            VEC first = d, cost;
+            if (weights) {
+                const VEC weight = LOADV(weights - (t - 1));
+                first = MULV(d, weight);
+                w = ADDV(w, weight);
+            }
+            s1 = ADDV(s1, first);
+            s2 = ADDV(s2, MULV(first, d));
+            if (weights)
+                cost = SUBV(s2, DIVV(MULV(s1, s1), w));
+            else
+                cost = SUBV(MULV(s2, SPREAD(LS_LESS(t))), MULV(MULV(s1, s1), SPREAD(inverse[t])));
+            STOREV(costs + t * LS_LEAF, MAXV(cost, zero));
+        }
+    }
+}
+
+/* Settles the rows b + 1 .. b + LS_LEAF at LANES of the prices; candidates start at `low`. Returns
+ * where those for later rows start. */
+static INLINE ptrdiff_t climb_block(const ls_ladder *p, ptrdiff_t b, ptrdiff_t low, int v)
+{
+    const double *costs = p->costs + b * LS_LEAF;
+    double *least = p->rows + v * LANES;
+    const VEC price = LOADV(p->prices + v * LANES), tiny = MULV(price, SPREAD(0x1p-20));
+    /* What two additions round is less, as no least cost exceeds that of all values alone. */
+    const VEC lower = MULV(price, SPREAD(1 - (double)p->n * 0x1p-51));
+    VEC best[LS_LEAF];
+    ptrdiff_t i = low;
+    for (int l = 0; l < LS_LEAF; l++)
+        best[l] = SPREAD(INFINITY);
+    /* Candidates that already cost more without their group are no good, nor are all behind, as
+     * least costs never decrease. */
+    for (; i <= b && ANY(LOADV(least + i * LS_LEAF), ADDV(best[LS_LEAF - 1], tiny)); i++) {
+        const VEC before = LOADV(least + i * LS_LEAF);
+        for (int l = 0; l < LS_LEAF; l++) {
+            const VEC cost = SPREAD(costs[(l + 1 - i) * LS_LEAF + l]);
+            best[l] = MINV(ADDV(before, cost), best[l]);
+        }
+    }
+    for (int own = 0; own < LS_LEAF; own++) {
+        const VEC before = ADDV(best[own], lower);
+        STOREV(least + (b + 1 + own) * LS_LEAF, before);
+        if (i > b)
+            for (int l = own + 1; l < LS_LEAF; l++) {
+                const VEC cost = SPREAD(p->costs[(l - own) * LS_LEAF + l]);
+                best[l] = MINV(ADDV(before, cost), best[l]);
+            }
+    }
+    /* What is worse than the best candidate for the last step is for all behind. */
+    const VEC most = ADDV(best[LS_LEAF - 1], MULV(price, SPREAD(LS_LADDER_SLACK)));
+    while (low < b && !ANY(ADDV(LOADV(least + low * LS_LEAF),
+                                SPREAD(costs[(LS_LEAF - low) * LS_LEAF + LS_LEAF - 1])), most))
+        low++;
+    return low;
+}
+
+ptrdiff_t CLIMB(const ls_ladder *p)
+{
+    double inverse[LS_LONGEST + 1];
+    ptrdiff_t low = 0, base = 0; /* the step of the first row */
+    for (ptrdiff_t t = 1; t <= LS_LONGEST; t++)
+        inverse[t] = 1 / (double)t;
+    for (int v = 0; v < VECTORS; v++)
+        STOREV(p->rows + v * LANES, SPREAD(0));
+    p->least[0] = 0;
+    for (ptrdiff_t b = 0; b < p->n; b += LS_LEAF) {
+        const ptrdiff_t longest = b + LS_LEAF - low;
+        ptrdiff_t next = b;
+        if (longest > LS_LONGEST)
+            return -1;
+        if (p->weights)
+            fill_costs(p, b, longest, inverse);
+        else {
+            ls_ladder unweighted = *p;
+            unweighted.weights = NULL;
+            fill_costs(&unweighted, b, longest, inverse);
+        }
+        if (b + LS_LEAF - base >= LS_LADDER_ROWS) {
+            const ptrdiff_t start = b - LS_LADDER_ROWS / 2;
+            memmove(p->rows, p->rows + (start - base) * LS_LEAF,
+                    (size_t)(b + 1 - start) * LS_LEAF * sizeof *p->rows);
+            base = start;
+        }
+        p->first[b / LS_LEAF] = (int32_t)low;
+        for (int v = 0; v < VECTORS; v++) {
+            const ptrdiff_t here = base + climb_block(p, b - base, low - base, v);
+            next = here < next ? here : next;
+        }
+        low = next;
+        for (ptrdiff_t j = b + 1; j <= b + LS_LEAF; j++)
+            p->least[j] = p->rows[(j - base) * LS_LEAF + p->which];
+    }
+    return base;
 }
 
 /* ls_pair and its functions, for as many lanes. */
