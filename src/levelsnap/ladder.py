@@ -11,8 +11,9 @@ from ._kmeans1d import LADDER_LONGEST, LADDER_ROWS, PASS_LEAF, climb, ladder_bac
 from .points import Edges
 from .tables import ISA
 
-# How far the prices are from the middle, in steps.
-RUNGS = np.arange(PASS_LEAF) - (PASS_LEAF - 1) / 2
+# The price that is likeliest to be the right one, and how far the others are from it, in steps.
+LIKELIEST = PASS_LEAF // 2
+RUNGS = np.arange(PASS_LEAF) - LIKELIEST
 # As in kmeans1d.h, by a wide margin: what the proof allows for rounding, in prices.
 SLACK = 2.0**-12
 # For a price that is off by a few times.
@@ -22,7 +23,7 @@ MOST_CLIMBS = 8
 SAMPLE = 1 << 12
 SAMPLE_RUN = 1 << 7
 # Where prices between two are tried.
-TOWARDS = np.arange(1, PASS_LEAF // 2 + 1) / (PASS_LEAF // 2 + 1)
+TOWARDS = np.arange(1, LIKELIEST + 1) / (LIKELIEST + 1)
 
 # A price, the edges of about the best groups there, and whether these are surely the only best.
 Path = tuple[float, Edges, bool]
@@ -60,7 +61,7 @@ class Ladder:
         self._starts = np.empty((2, steps // PASS_LEAF), np.int32)
         self._costs = np.empty((2, LADDER_LONGEST + 1, PASS_LEAF))
         self._threads = threads
-        self._which = PASS_LEAF // 2
+        self._which = LIKELIEST
         self.prices = self.totals = self._through = np.empty(0)
 
     def climb(self, prices: NDArray[np.float64]) -> bool:
@@ -91,20 +92,21 @@ class Ladder:
         through = self._through[:, which]
         near = np.flatnonzero(through <= total + SLACK * price) + self._first
         # Where one path has all of these, it ends at the last one, coming from below.
-        edges, upper, low = self._join(near[0], near[-1])
+        edges, upper, low, joined = self._join(near[0], near[-1])
         proved = False
-        if edges is None:
+        if not joined:
             middle = int(through.argmin()) + self._first
-            edges, _, _ = self._join(middle, middle)
-        elif np.isin(near, edges).all():
+            edges = self._join(middle, middle)[0]
+        elif (edges[np.searchsorted(edges, near)] == near).all():
             limit = (upper + price * (len(edges) - 1)) * (1 + 2.0**-40)
             proved = limit < min(low, total + SLACK * price)
         return float(price), edges, proved
 
-    def _join(self, low: int, high: int) -> tuple[Edges | None, float, float]:
-        """A path down from a position and one up from another, if they agree between the two.
+    def _join(self, low: int, high: int) -> tuple[Edges, float, float, bool]:
+        """A path down from a position and one up from another that is no higher.
 
-        And at most what it costs without prices, at least what a path with other edges costs.
+        And at most what it costs without prices, at least what a path with other edges costs, and
+        whether they agree between the two.
         """
         n, least = self._n, self._least
         steps = np.array([high, n - low])
@@ -116,11 +118,10 @@ class Ladder:
         )  # fmt: skip
         down, up = paths[0, : groups[0] + 1], n - paths[1, : groups[1] + 1]
         parting = int(np.searchsorted(-down, -low))
-        if (down[parting::-1] != up[: parting + 1]).any():
-            return None, np.inf, 0.0
+        joined = len(up) > parting and bool((down[parting::-1] == up[: parting + 1]).all())
         costs = upper[0, parting : groups[0]].sum() + upper[1, : groups[1]].sum()
         edges = np.concatenate([down[:parting:-1], up])
-        return edges, float(costs), min(lows)
+        return edges, float(costs), min(lows), joined
 
 
 def _rows(forward: NDArray, backward: NDArray) -> NDArray[np.float64]:
@@ -151,6 +152,8 @@ class Climber:
         self._power = 3.0
         self.gap = np.inf
         self.guess: float | None = None
+        # The logarithms of prices of more and of fewer groups.
+        self._low, self._high = -np.inf, np.inf
 
     def step_of(self, groups: float) -> float:
         """Between the logarithms of prices of so many more groups."""
@@ -169,19 +172,24 @@ class Climber:
             counts, logs = self.ladder.counts(), np.log(prices)
             if not counts[-1] >= 0.5:
                 return None
+            more, fewer = counts >= self._k, counts < self._k
+            self._low = max([self._low, *logs[:-1][more]])
+            self._high = min([self._high, *logs[1:][fewer]])
             logs = (logs[1:] + logs[:-1]) / 2
-            at = int(np.clip(np.searchsorted(-counts, -self._k), 1, len(counts) - 1))
-            more, fewer = counts[at - 1], counts[at]
-            if more > fewer:
-                power = (logs[at] - logs[at - 1]) / np.log(more / fewer)
+            at = int(np.clip(np.count_nonzero(more), 1, len(counts) - 1))
+            if counts[at - 1] > counts[at]:
+                power = (logs[at] - logs[at - 1]) / np.log(counts[at - 1] / counts[at])
                 self._power = float(np.clip(power, 1.0, 12.0))
-            self.gap = more - fewer
-            at -= more - self._k < self._k - fewer
-            price = np.exp(logs[at] + self._power * np.log(counts[at] / self._k))
-            self.guess = float(price)
-            if more >= self._k >= fewer:
-                return self.guess
-            step = min(2 * step, max(step, FIRST_STEP))
+            self.gap = counts[at - 1] - counts[at]
+            at -= counts[at - 1] - self._k < self._k - counts[at]
+            log = logs[at] + self._power * np.log(counts[at] / self._k)
+            if not self._low < log < self._high and np.isfinite(self._low + self._high):
+                log = (self._low + self._high) / 2
+            self.guess = price = float(np.exp(log))
+            if more[0] and fewer[-1]:
+                return price
+            # Not beyond the prices between which the one of k groups is known to be.
+            step = min(2 * step, max(step, FIRST_STEP), (self._high - self._low) / len(counts))
         return None
 
     def known(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
@@ -195,14 +203,20 @@ class Climber:
 
 
 def about_price(
-    x: NDArray, weights: NDArray | None, k: float, price: float, gap: float, threads: int
+    x: NDArray,
+    weights: NDArray | None,
+    k: float,
+    price: float,
+    step: float,
+    gap: float,
+    threads: int,
 ) -> float | None:
     """About the price of k groups, from one that may be off by a few times; None if not known.
 
-    `gap`: between numbers of groups that k is to be found within.
+    `step`: between the logarithms of the first prices to try; `gap`: between numbers of groups that
+    k is to be found within.
     """
     climber = Climber(Ladder(x, weights, threads), k)
-    step = FIRST_STEP
     for _ in range(MOST_CLIMBS):
         before = climber.gap
         found = climber.next_price(price, step)
@@ -212,10 +226,11 @@ def about_price(
     return climber.guess
 
 
-def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> list[Path]:
+def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[Path], float | None]:
     """About the best groups at the price of k groups, or where these tie with fewer and more, two.
 
-    Empty if they are not found. `price`: one that may be off by a few times.
+    None if they are not found, but maybe about the price. `price`: one that may be off by a few
+    times.
     """
     n, off = len(x), 0.03 * k
     if n > 4 * SAMPLE:
@@ -225,23 +240,24 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> list[Path]:
         gaps = np.diff(runs, append=0.0)
         gaps[:, -1] = 64 * price**0.5  # no group is as wide
         part = k * SAMPLE / n
-        found = about_price(np.cumsum(gaps), None, part, price, 0.5 * part**0.5, threads)
+        found = about_price(np.cumsum(gaps), None, part, price, FIRST_STEP, 0.5 * part**0.5, 1)
         if found is None:
-            return []
+            return [], None
         price, off = found, 0.8 * k / part**0.5
     climber = Climber(Ladder(x, None, threads), k)
-    step = climber.step_of(off)
     for _ in range(MOST_CLIMBS):
-        gap = climber.gap
-        found = climber.next_price(price, step)
+        before = climber.gap
+        found = climber.next_price(price, climber.step_of(off))
         if found is None:
             break
-        price, step = found, climber.step_of(_spacing(climber.gap))
-        if climber.gap <= 4 or climber.gap > gap / 2:
+        # Many groups tie if they are far more than expected.
+        gap = climber.gap
+        if gap <= 4 or gap > min(before / 2, 8 * off):
             paths = _at_tangents(climber, k)
             if paths:
-                return paths
-    return []
+                return paths, found
+        price, off = found, _spacing(gap)
+    return [], climber.guess
 
 
 def _at_tangents(climber: Climber, k: int) -> list[Path]:
@@ -254,7 +270,8 @@ def _at_tangents(climber: Climber, k: int) -> list[Path]:
     while True:
         known, counts = climber.known()
         if k in counts:
-            return [ladder.path(int(known[counts == k][0]))]
+            right = known[counts == k]
+            return [ladder.path(LIKELIEST if LIKELIEST in right else int(right[0]))]
         above, below = known[counts > k], known[counts < k]
         if len(above) == 0 or len(below) == 0:
             return []

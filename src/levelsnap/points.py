@@ -235,7 +235,12 @@ class Problem:
         return high, low
 
     def separate(self) -> NDArray[np.float64] | None:
-        """The values but for a constant, scaled, if their differences are rounded once at most."""
+        """The values but for a constant, scaled, if they have no weights and are points themselves.
+
+        Their differences are correctly rounded; None if they would not be.
+        """
+        if self.weights is not None or self.edges is not None:
+            return None
         if self.units[0] > 0:
             return self.deviation
         if self.values.dtype.kind != "f":

@@ -101,13 +101,16 @@ def best_cuts(
     n = len(problem.points)
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
-    paths = _ladder(problem, k, threads) if price is None else []
+    paths: list[Path] = []
+    if price is None:
+        paths, price = _ladder(problem, k, threads)
     if len(paths) == 1 and paths[0][2] and len(paths[0][1]) - 1 == k:
         if progress is not None:
             progress(n, n)
         return paths[0][1][1:-1]
     search = Search(problem, k, threads, progress, paths[0][0] if paths else price)
-    search.start_between(paths)
+    if len(paths) == 2:
+        search.start_between(*paths)
     search.narrow(SLACK)
     cuts = search.only_cuts()
     while cuts is None:
@@ -161,13 +164,11 @@ class Search:
         self._slack = 0.0
         self._progress, self._done = progress, 0.0
 
-    def start_between(self, paths: list[Path]) -> None:
-        """Begin with the best groups at some prices."""
-        for price, edges, _ in paths:
-            if len(edges) - 1 != self.k:
-                if self._edges is not None:
-                    self.bracket.next_price(self.price, self._edges)
-                self.price, self._edges = price, edges
+    def start_between(self, more: Path, fewer: Path) -> None:
+        """Begin where the best groups at two prices are equally good, as k groups seem to be."""
+        self.bracket.next_price(*more[:2])
+        self.bracket.next_price(*fewer[:2])
+        self.price = self.bracket.start_sloped()
 
     def narrow(self, most: float) -> None:
         """Go on until paths that cost so much more, in prices, than the best are surely enough."""
@@ -234,15 +235,13 @@ class Search:
         return _priced(self.problem.points, edges, self.price)
 
 
-def _ladder(problem: Problem, k: int, threads: int) -> list[Path]:
+def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float | None]:
     """As `ladder_paths`, if groups are small."""
     n = len(problem.points)
-    if problem.weights is not None or problem.edges is not None:
-        return []
-    if n > LADDER_GROUP * k or not FEWEST_LADDER <= n <= MOST_LADDER:
-        return []
-    x = problem.separate()
-    return [] if x is None else ladder_paths(x, k, _dense_price(problem, k), threads)
+    x = None
+    if n <= LADDER_GROUP * k and FEWEST_LADDER <= n <= MOST_LADDER:
+        x = problem.separate()
+    return ([], None) if x is None else ladder_paths(x, k, _dense_price(problem, k), threads)
 
 
 def first_price(problem: Problem, k: int, threads: int) -> float:
@@ -255,7 +254,7 @@ def first_price(problem: Problem, k: int, threads: int) -> float:
     s1, s1_rest, _, _, w, w_rest = np.diff(problem.sums.take(edges, axis=1))
     with np.errstate(all="ignore"):
         w += w_rest
-        found = about_price((s1 + s1_rest) / w, w, k, price, 1.5, threads)
+        found = about_price((s1 + s1_rest) / w, w, k, price, 0.1, 1.5, threads)
     return price if found is None else _clipped(found)
 
 
@@ -285,13 +284,17 @@ def _balanced_edges(problem: Problem, cells: int) -> Edges:
     The best levels are as dense as the cube root of the density of the values (Panter and Dite
     1951), so that a cell's share is width**(2/3) weight**(1/3).
     """
-    n, ends = len(problem.points), cells // 8
-    inner = np.arange(ends, n - ends, max(1, n // (4 * cells)))
-    # Each of the outermost values, where a few may be far from the rest.
-    fine = np.concatenate([np.arange(ends), inner, np.arange(n - ends, n + 1)])
+    n, step = len(problem.points), max(1, len(problem.points) // (4 * cells))
+    fine = np.append(np.arange(0, n, step), n)
+    if step > 1:
+        # Each of the outermost values, where a few may be far from the rest.
+        ends = cells // 8 // step * step
+        inner = fine[(fine >= ends) & (fine <= n - ends)]
+        fine = np.concatenate([np.arange(ends), inner, np.arange(n - ends + 1, n + 1)])
     # From value to value, so that a gap counts too.
     width = np.diff(problem.deviation[np.minimum(fine, n - 1)])
-    total = np.cumsum(np.cbrt(width**2 * np.diff(problem.sums[4, fine])))
+    weight = np.diff(fine if problem.weights is None else problem.sums[4, fine])
+    total = np.cumsum(np.cbrt(width**2 * weight))
     # Some by number, where a few far values matter most.
     by_number = min(cells / 4, LADDER_LONGEST / 2)
     share = total * ((cells - by_number) / total[-1]) + fine[1:] * (by_number / n)
@@ -437,6 +440,11 @@ class Bracket:
         power = (log(self.high) - log(self.low)) / log(more / fewer)
         near, count = (self.high, fewer) if k * k < fewer * more else (self.low, more)
         return exp(log(near) + power * log(count / k))
+
+    def start_sloped(self) -> float:
+        """The price at which `fewer` and `more` are equally good, to be stuck there if so."""
+        self._sloped, self._tries = True, 0
+        return _clipped(self._slope(*self.ends()))
 
     @property
     def lost(self) -> bool:

@@ -178,32 +178,34 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int6
                          double *upper, double *low)
 {
     const double price = p->prices[p->which];
+    double more[LS_LONGEST + 1], costs[LS_LONGEST + 1], squares[LS_LONGEST + 1];
     ptrdiff_t groups = 0;
+    ls_fill_more(more);
+    costs[1] = squares[1] = 0;
     *low = INFINITY;
     path[0] = step;
     while (step > 0) {
-        const ptrdiff_t first = p->first[(step - 1) / LS_LEAF];
+        const ptrdiff_t most = step - p->first[(step - 1) / LS_LEAF];
         const double *last = p->x + (step - 1), *least = p->least + step;
-        double s1 = 0, s2 = 0, best = least[-1], second = INFINITY, lower = 0, higher = 0;
+        double s1 = 0, s2 = 0, best = least[-1], second = INFINITY;
         ptrdiff_t size = 1;
-        for (ptrdiff_t t = 2; t <= step - first; t++) {
+        for (ptrdiff_t t = 2; t <= most; t++) {
             const double d = last[0] - last[1 - t];
             s1 += d;
             s2 += d * d;
-            const double cost = ls_larger(s2 * LS_LESS(t) - s1 * s1 / (double)t, 0);
-            const double whole = least[-t] + cost;
-            if (whole < best) {
-                second = best;
-                best = whole;
-                size = t;
-                lower = cost;
-                higher = cost + s2 * (double)(10 * t + 40) * 0x1p-53;
-            } else if (whole < second)
-                second = whole;
+            costs[t] = s2 - s1 * s1 * more[t];
+            squares[t] = s2;
+        }
+        for (ptrdiff_t t = 2; t <= most; t++) {
+            const double whole = least[-t] + costs[t], worse = whole < best ? best : whole;
+            second = worse < second ? worse : second;
+            size = whole < best ? t : size;
+            best = whole < best ? whole : best;
         }
         *low = behind + second + price < *low ? behind + second + price : *low;
-        behind = (behind + lower + price) * (1 - 0x1p-51);
-        upper[groups++] = higher;
+        behind = (behind + ls_larger(costs[size], 0) + price) * (1 - 0x1p-51);
+        upper[groups++] =
+            costs[size] + squares[size] * (double)(5 * size * size + 25 * size + 40) * 0x1p-53;
         step -= size;
         path[groups] = step;
     }

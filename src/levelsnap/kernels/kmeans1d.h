@@ -193,8 +193,15 @@ typedef struct {
 /* By which part of a price edges from before `first` surely cost more than the best. */
 #define LS_LADDER_SLACK 0x1p-10
 
-/* A sum of squares of t differences times this is less than it is without what rounding takes. */
-#define LS_LESS(t) (1 - (double)(4 * (t) + 16) * 0x1p-53)
+/* What to multiply the squared sum of t values' distances from the last with, to get a lower bound of
+ * their cost by subtracting it from the sum of squares. With u = 2**-53, the latter is rounded by at
+ * most (t + 3) u, and the squared sum / t by (2 t + 5) u of itself, which is no more than the sum of
+ * squares, but no less than one part of t of it. */
+static inline void ls_fill_more(double *more)
+{
+    for (int t = 1; t <= LS_LONGEST; t++)
+        more[t] = 1.0 / t + (4 * t + 16) * 0x1p-53;
+}
 
 /* Returns the step that the first of the rows is for; -1 if there is a longer group. */
 typedef ptrdiff_t ls_climb(const ls_ladder *ladder);

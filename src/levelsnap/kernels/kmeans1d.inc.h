@@ -256,8 +256,8 @@ static double spread(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptr
     return below > above ? below : above;
 }
 
-/* Charts whose rounding may reach 2**-24 of the price are not extended. */
-#define ROUGH (double)(1 << 23)
+/* Charts whose rounding may reach 2**-30 of the price are not extended. */
+#define ROUGH (double)(1 << 17)
 
 /* A long block costs, as one group, at most so many prices: a few of the best groups. */
 #define FAR 4
@@ -510,11 +510,9 @@ int IS_ONLY(const ls_pass *pass, const int64_t *edges, ptrdiff_t n, double behin
 }
 
 /* Costs of the groups that end at each of the steps b + 1 .. b + LS_LEAF, in columns, by their
- * number of values up to `longest` in rows. All terms are sums of positive numbers, so that rounding
- * is bounded by a part of the last: with u = 2**-53, t values and d = x - first, sum d**2 is off by
- * at most (t + 3) u, and (sum d)**2 / t by (2 t + 5) u of itself, which is no more. */
+ * number of values up to `longest` in rows. */
 static INLINE void fill_costs(const ls_ladder *p, ptrdiff_t b, ptrdiff_t longest,
-                              const double *inverse)
+                              const double *more)
 {
     const VEC zero = SPREAD(0);
     for (int v = 0; v < VECTORS; v++) {
@@ -526,7 +524,7 @@ static INLINE void fill_costs(const ls_ladder *p, ptrdiff_t b, ptrdiff_t longest
         STOREV(costs + LS_LEAF, zero);
         for (ptrdiff_t t = 2; t <= longest; t++) {
             const VEC d = SUBV(last, LOADV(x - (t - 1)));
-            VEC first = d, cost;
+            VEC first = d;
             if (weights) {
                 const VEC weight = LOADV(weights - (t - 1));
                 first = MULV(d, weight);
@@ -534,11 +532,9 @@ static INLINE void fill_costs(const ls_ladder *p, ptrdiff_t b, ptrdiff_t longest
             }
             s1 = ADDV(s1, first);
             s2 = ADDV(s2, MULV(first, d));
-            if (weights)
-                cost = SUBV(s2, DIVV(MULV(s1, s1), w));
-            else
-                cost = SUBV(MULV(s2, SPREAD(LS_LESS(t))), MULV(MULV(s1, s1), SPREAD(inverse[t])));
-            STOREV(costs + t * LS_LEAF, MAXV(cost, zero));
+            const VEC square = MULV(s1, s1);
+            const VEC cost = SUBV(s2, weights ? DIVV(square, w) : MULV(square, SPREAD(more[t])));
+            STOREV(costs + t * LS_LEAF, cost);
         }
     }
 }
@@ -549,7 +545,7 @@ static INLINE ptrdiff_t climb_block(const ls_ladder *p, ptrdiff_t b, ptrdiff_t l
 {
     const double *costs = p->costs + b * LS_LEAF;
     double *least = p->rows + v * LANES;
-    const VEC price = LOADV(p->prices + v * LANES), tiny = MULV(price, SPREAD(0x1p-20));
+    const VEC price = LOADV(p->prices + v * LANES), tiny = MULV(price, SPREAD(0x1p-15));
     /* What two additions round is less, as no least cost exceeds that of all values alone. */
     const VEC lower = MULV(price, SPREAD(1 - (double)p->n * 0x1p-51));
     VEC best[LS_LEAF];
@@ -584,10 +580,9 @@ static INLINE ptrdiff_t climb_block(const ls_ladder *p, ptrdiff_t b, ptrdiff_t l
 
 ptrdiff_t CLIMB(const ls_ladder *p)
 {
-    double inverse[LS_LONGEST + 1];
+    double more[LS_LONGEST + 1];
     ptrdiff_t low = 0, base = 0; /* the step of the first row */
-    for (ptrdiff_t t = 1; t <= LS_LONGEST; t++)
-        inverse[t] = 1 / (double)t;
+    ls_fill_more(more);
     for (int v = 0; v < VECTORS; v++)
         STOREV(p->rows + v * LANES, SPREAD(0));
     p->least[0] = 0;
@@ -597,11 +592,11 @@ ptrdiff_t CLIMB(const ls_ladder *p)
         if (longest > LS_LONGEST)
             return -1;
         if (p->weights)
-            fill_costs(p, b, longest, inverse);
+            fill_costs(p, b, longest, more);
         else {
             ls_ladder unweighted = *p;
             unweighted.weights = NULL;
-            fill_costs(&unweighted, b, longest, inverse);
+            fill_costs(&unweighted, b, longest, more);
         }
         if (b + LS_LEAF - base >= LS_LADDER_ROWS) {
             const ptrdiff_t start = b - LS_LADDER_ROWS / 2;
