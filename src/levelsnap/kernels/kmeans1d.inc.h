@@ -118,6 +118,15 @@ static void scan(const chart *c, ptrdiff_t j, ptrdiff_t first, ptrdiff_t last, p
     p->high = first + last_within(bound, n, p->ceiling);
 }
 
+/* Lets j consider the candidates first+1..last, unless they are no good as they cost more without
+ * their group already: the cost of `first` is a lower bound of theirs, as least costs never
+ * decrease. */
+static void scan_behind(const chart *c, ptrdiff_t j, ptrdiff_t first, ptrdiff_t last, place *p)
+{
+    if (!(c->f[first] > p->ceiling))
+        scan(c, j, first + 1, last, p);
+}
+
 /* LS_LEAF steps that consider one candidate after another. */
 typedef struct {
     VEC s1[VECTORS], s2[VECTORS], w[VECTORS], best[VECTORS], arg[VECTORS];
@@ -168,7 +177,8 @@ static INLINE void finish(const chart *c, ptrdiff_t j, double best, double arg)
 static const double bars[2 * LS_LEAF] = {INFINITY, INFINITY, INFINITY, INFINITY,
                                          INFINITY, INFINITY, INFINITY, INFINITY};
 
-/* As settle, for at most LS_LEAF steps. */
+/* As settle, for at most LS_LEAF steps. Those that cost no more than l do with a group more have no
+ * better candidate behind it, or none that the lower bound need know of. */
 static void leaf(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, place *at_r)
 {
     double best[LS_LEAF], arg[LS_LEAF];
@@ -176,12 +186,18 @@ static void leaf(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, plac
     start_lanes(&x, c, l + 1);
     for (ptrdiff_t i = first; i <= at_r->high; i++)
         consider(&x, c, i, NULL);
+    store_lanes(&x, best, arg);
+    int apart = 1;
+    for (int own = 1; own < r - l; own++)
+        apart &= best[own - 1] <= c->f[l];
     for (int own = 1; own < r - l; own++) {
-        store_lanes(&x, best, arg);
         finish(c, l + own, best[own - 1], arg[own - 1]);
-        consider(&x, c, l + own, bars + LS_LEAF - own);
+        if (!apart) {
+            consider(&x, c, l + own, bars + LS_LEAF - own);
+            store_lanes(&x, best, arg);
+        }
     }
-    scan(c, r, l + 1, r - 1, at_r);
+    scan_behind(c, r, l, r - 1, at_r);
 }
 
 /* Finds F of the steps l+1..r-1, where that of l is final, and all about r.
@@ -197,7 +213,7 @@ static void settle(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, pl
         scan(c, middle, first, at_r->high, &at_middle);
         settle(c, l, middle, first, &at_middle);
         finish(c, middle, at_middle.best, (double)at_middle.arg);
-        scan(c, r, l + 1, middle, at_r);
+        scan_behind(c, r, l, middle, at_r);
         first = at_middle.low;
         l = middle;
     }
