@@ -288,7 +288,8 @@ class TestInstructionSets:
             price = float(cost[0, n] * unit) / part
             if not 0 < price < np.inf:
                 continue
-            passes.run(price)
+            passes.run(price, 4)
+            passes.complete()
             before, after = [Fraction(0)], {n: Fraction(0)}
             for j in range(1, n + 1):
                 least = min(before[i] + cost[i, j] * unit for i in range(j))
@@ -324,7 +325,8 @@ class TestInstructionSets:
             after[i] = price + (after[i + 1 :] + cost).min()
         problem = Problem(values, None)
         passes = prices.Passes(problem.points, 2, 1)
-        passes.run(price)
+        passes.run(price, 100)
+        passes.complete()
         for least, exact_least in zip(passes.least, (before, after), strict=True):
             assert (least <= exact_least * (1 + 1e-13)).all()
             assert (least >= exact_least * (1 - 1e-9)).all()

@@ -7,6 +7,8 @@ from typing_extensions import disjoint_base
 
 PASS_ROWS: int
 PASS_LEAF: int
+LADDER_LONGEST: int
+LADDER_ROWS: int
 
 class SweepEnd(IntEnum):
     DONE = ...
@@ -49,10 +51,56 @@ def run_passes(
     least: np.ndarray[Any, Any],
     previous: np.ndarray[Any, Any],
     scratch: np.ndarray[Any, Any],
+    state: np.ndarray[Any, Any],
+    until: np.ndarray[Any, Any],
     threads: int,
     isa: int,
     progress: Callable[[int], object] | None,
 ) -> None: ...
+def is_cut_within(
+    points: Points,
+    price: float,
+    least: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    first: int,
+    last: int,
+) -> bool: ...
+def is_only_path(
+    points: Points,
+    price: float,
+    least: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    edges: np.ndarray[Any, Any],
+    first: int,
+    last: int,
+    limit: float,
+    threads: int,
+    isa: int,
+) -> bool: ...
+def climb(
+    x: np.ndarray[Any, Any],
+    weights: np.ndarray[Any, Any] | None,
+    prices: np.ndarray[Any, Any],
+    which: int,
+    rows: np.ndarray[Any, Any],
+    least: np.ndarray[Any, Any],
+    first: np.ndarray[Any, Any],
+    costs: np.ndarray[Any, Any],
+    threads: int,
+    isa: int,
+) -> int: ...
+def ladder_back(
+    x: np.ndarray[Any, Any],
+    prices: np.ndarray[Any, Any],
+    which: int,
+    least: np.ndarray[Any, Any],
+    first: np.ndarray[Any, Any],
+    steps: np.ndarray[Any, Any],
+    behind: np.ndarray[Any, Any],
+    paths: np.ndarray[Any, Any],
+    upper: np.ndarray[Any, Any],
+    threads: int,
+) -> tuple[tuple[int, int], tuple[float, float]]: ...
 def layers(
     points: Points,
     scratch: np.ndarray[Any, Any],
@@ -69,7 +117,9 @@ def few_means(
     means: np.ndarray[Any, Any],
     isa: int,
 ) -> bool: ...
-def path_back(previous: np.ndarray[Any, Any], path: np.ndarray[Any, Any]) -> int: ...
+def path_through(
+    previous: np.ndarray[Any, Any], middle: int, path: np.ndarray[Any, Any]
+) -> tuple[int, int]: ...
 def positions_within(
     least: np.ndarray[Any, Any], limit: float, positions: np.ndarray[Any, Any] | None
 ) -> int: ...

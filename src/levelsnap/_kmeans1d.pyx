@@ -84,6 +84,17 @@ cdef extern from "kmeans1d.h" nogil:
         Py_ssize_t done
         Py_ssize_t first
 
+    ctypedef struct ls_ladder:
+        Py_ssize_t n
+        const double *x
+        const double *weights
+        const double *prices
+        double *rows
+        int which
+        double *least
+        int32_t *first
+        double *costs
+
     ctypedef struct ls_bands:
         const ls_points *points
         Py_ssize_t n
@@ -150,6 +161,8 @@ cdef extern from "kmeans1d.h" nogil:
     enum:
         LS_PASS_ROWS
         LS_LEAF
+        LS_LONGEST
+        LS_LADDER_ROWS
 
     ls_pair ls_two_sum(double a, double b)
     void ls_sums_add(
@@ -172,11 +185,20 @@ cdef extern from "kmeans1d.h" nogil:
         const double *values, const double *weights, Py_ssize_t n, double *mean
     )
     ls_choose_near *ls_choose_near_of(int isa)
+    Py_ssize_t (*ls_climb_of(int isa))(const ls_ladder *ladder)
+    Py_ssize_t ls_ladder_back(
+        const ls_ladder *ladder, Py_ssize_t step, double behind, int64_t *path, double *upper,
+        double *low
+    )
     bint (*ls_layers_of(int isa))(
         const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
     )
     bint ls_is_lower(int64_t n, int64_t m, int64_t other_n, int64_t other_m)
     void ls_pass_run(ls_pass *run, Py_ssize_t steps, int isa)
+    bint ls_is_hopeless(const ls_pass *run, Py_ssize_t i, Py_ssize_t j)
+    bint (*ls_is_only_of(int isa))(
+        const ls_pass *run, const int64_t *edges, Py_ssize_t n, double behind, double limit
+    )
     void ls_bands_up(const ls_bands *bands, Py_ssize_t first, Py_ssize_t last)
     void ls_bands_down(const ls_bands *bands, Py_ssize_t first, Py_ssize_t last)
     ls_sweep_end ls_sweep_run(ls_sweep *sweep, Py_ssize_t budget)
@@ -190,6 +212,8 @@ cdef enum:
 
 PASS_ROWS = LS_PASS_ROWS
 PASS_LEAF = LS_LEAF
+LADDER_LONGEST = LS_LONGEST
+LADDER_ROWS = LS_LADDER_ROWS
 
 
 class SweepEnd(IntEnum):
@@ -435,12 +459,28 @@ def lowest_bit(
     return start
 
 
+cdef void begin_pass(
+    ls_pass *run, Points points, bint backward, double price, double[:, ::1] least,
+    double[:, :, ::1] scratch
+) noexcept:
+    run.points = &points.points
+    run.backward = backward
+    run.price = price
+    run.least = &least[backward, 0]
+    run.previous = NULL
+    run.scratch = &scratch[backward, 0, 0]
+    run.stride = scratch.shape[2]
+    run.done = run.first = 0
+
+
 def run_passes(
     Points points not None,                                 # IN
     double price,
     double[:, ::1] least not None,                          # OUT
-    uint32_t[::1] previous not None,                        # OUT
+    uint32_t[:, ::1] previous not None,                     # OUT
     double[:, :, ::1] scratch not None,                     # scratch
+    int64_t[:, ::1] state not None,                         # IN, OUT
+    const int64_t[::1] until not None,                      # IN
     int threads,
     int isa,
     progress,
@@ -453,41 +493,236 @@ def run_passes(
     price : float
     least : (passes, n + 1) array
         Lower bounds, from position 0 in the first row, and from n in the second, if there is one.
-    previous : (n + 1,) array
-        The position before on a path from position 0 of about that cost.
+    previous : (passes, n + 1) array
+        The position before on a path, from position 0 and n, of about that cost.
     scratch : (passes, PASS_ROWS, n + 1 + PASS_LEAF) array
+    state : (passes, 2) int64 array
+        How many positions each has done, and where it is to go on from; 0 at first.
+    until : (passes,) int64 array
+        How many positions are to be done, at least, counted from the end where a pass starts.
     threads : int
         One for each pass.
     isa : Isa
     progress : callable or None
-        Called as ``progress(done)``, the number of positions that every pass has done.
+        Called as ``progress(done)``, the number of positions that the passes have done on average.
     """
     cdef ls_pass runs[2]
-    cdef Py_ssize_t t, n_passes = min(<Py_ssize_t>2, least.shape[0]), done = 0
+    cdef Py_ssize_t steps[2]
+    cdef Py_ssize_t t, n_passes = min(<Py_ssize_t>2, least.shape[0])
     for t in range(n_passes):
-        runs[t].points = &points.points
-        runs[t].backward = t == 1
-        runs[t].price = price
-        runs[t].least = &least[t, 0]
-        runs[t].previous = NULL if t else &previous[0]
-        runs[t].scratch = &scratch[t, 0, 0]
-        runs[t].stride = scratch.shape[2]
-        runs[t].done = runs[t].first = 0
+        begin_pass(&runs[t], points, t, price, least, scratch)
+        runs[t].previous = &previous[t, 0]
+        runs[t].done, runs[t].first = state[t, 0], state[t, 1]
     with nogil:
-        while done < points.points.n:
+        while True:
+            for t in range(n_passes):
+                steps[t] = min(<Py_ssize_t>PASS_STEPS, until[t] - runs[t].done)
+            if steps[0] <= 0 and (n_passes == 1 or steps[1] <= 0):
+                break
             if threads == 1 or is_forked():
                 for t in range(n_passes):
-                    ls_pass_run(&runs[t], PASS_STEPS, isa)
+                    ls_pass_run(&runs[t], steps[t], isa)
             else:
                 for t in prange(n_passes, num_threads=threads, schedule="static"):
-                    ls_pass_run(&runs[t], PASS_STEPS, isa)
-            done = runs[0].done
-            for t in range(n_passes):
-                done = min(done, runs[t].done)
+                    ls_pass_run(&runs[t], steps[t], isa)
             with gil:
                 PyErr_CheckSignals()
                 if progress is not None:
-                    progress(done)
+                    progress(sum([runs[t].done for t in range(n_passes)]) // n_passes)
+    for t in range(n_passes):
+        state[t, 0], state[t, 1] = runs[t].done, runs[t].first
+
+
+def is_cut_within(
+    Points points not None,                                 # IN
+    double price,
+    double[:, ::1] least not None,
+    double[:, :, ::1] scratch not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+):
+    """Whether every best path goes through one of the positions first..last."""
+    cdef ls_pass run
+    begin_pass(&run, points, False, price, least, scratch)
+    return first == 0 or last == points.points.n or ls_is_hopeless(&run, first, last)
+
+
+def is_only_path(
+    Points points not None,                                 # IN
+    double price,
+    double[:, ::1] least not None,                          # IN
+    double[:, :, ::1] scratch not None,                     # scratch
+    const int64_t[::1] edges not None,                      # IN
+    Py_ssize_t first,
+    Py_ssize_t last,
+    double limit,
+    int threads,
+    int isa,
+):
+    """Whether a path is surely the only one through some of its edges of at most such a cost.
+
+    Parameters
+    ----------
+    points, price, least, scratch
+        Of `run_passes`, which has done the forward pass up to `last` and the other to `first`.
+    edges : (k + 1,) int64 array
+        The path.
+    first, last : int
+        These and all between are the indices of those edges, 0 < first <= last < k.
+    limit : float
+    threads, isa : int
+
+    Returns
+    -------
+    bool
+    """
+    cdef ls_pass runs[2]
+    cdef Py_ssize_t at[2]
+    cdef Py_ssize_t groups[2]
+    cdef bint only[2]
+    cdef Py_ssize_t t
+    for t in range(2):
+        begin_pass(&runs[t], points, t, price, least, scratch)
+    at[0], at[1] = last, first
+    groups[0], groups[1] = last, edges.shape[0] - 1 - first
+    with nogil:
+        if threads == 1 or is_forked():
+            for t in range(2):
+                only[t] = ls_is_only_of(isa)(
+                    &runs[t], &edges[at[t]], groups[t], least[1 - t, edges[at[t]]], limit
+                )
+        else:
+            for t in prange(2, num_threads=threads, schedule="static"):
+                only[t] = ls_is_only_of(isa)(
+                    &runs[t], &edges[at[t]], groups[t], least[1 - t, edges[at[t]]], limit
+                )
+    return only[0] and only[1]
+
+
+cdef void begin_ladder(
+    ls_ladder *ladder, Py_ssize_t side, const double[:, ::1] x, const double[:, ::1] weights,
+    const double[::1] prices, int which, double[:, ::1] least, int32_t[:, ::1] first
+) noexcept:
+    ladder.n = least.shape[1] - 1
+    ladder.x = &x[side, LS_LEAF]
+    ladder.weights = NULL
+    if weights is not None:
+        ladder.weights = &weights[side, LS_LEAF]
+    ladder.prices = &prices[0]
+    ladder.which = which
+    ladder.least = &least[side, 0]
+    ladder.first = &first[side, 0]
+    ladder.rows = ladder.costs = NULL
+
+
+def climb(
+    const double[:, ::1] x not None,                        # IN
+    const double[:, ::1] weights,                           # IN, None: each value weighs 1
+    const double[::1] prices not None,                      # IN
+    int which,
+    double[:, :, ::1] rows not None,                        # OUT
+    double[:, ::1] least not None,                          # OUT
+    int32_t[:, ::1] first not None,                         # OUT
+    double[:, :, ::1] costs not None,                       # scratch
+    int threads,
+    int isa,
+):
+    """Least costs at several prices at once, where groups hold few values.
+
+    Parameters
+    ----------
+    x : (2, values) array
+        The values, ascending, and those with the other sign, ascending too. PASS_LEAF before and
+        behind each row's are not used.
+    weights : like x, or None
+    prices : (PASS_LEAF,) array
+    which : int
+        The price that `least` is for.
+    rows : (2, LADDER_ROWS, PASS_LEAF) array
+        Lower bounds of the least costs at each price, or, if there are weights, about these, of the
+        first values of each row of x: for the last numbers of these.
+    least : (2, steps + 1) array
+        Of the first 0, 1, .. steps values.
+    first : (2, steps / PASS_LEAF) int32 array
+        For `ladder_back`.
+    costs : (2, LADDER_LONGEST + 1, PASS_LEAF) array
+    threads, isa : int
+
+    Returns
+    -------
+    int
+        The number of values that the first of the rows is for; -1 if a group may hold more than
+        LADDER_LONGEST values.
+    """
+    cdef ls_ladder ladders[2]
+    cdef Py_ssize_t base[2]
+    cdef Py_ssize_t t
+    for t in range(2):
+        begin_ladder(&ladders[t], t, x, weights, prices, which, least, first)
+        ladders[t].rows, ladders[t].costs = &rows[t, 0, 0], &costs[t, 0, 0]
+    with nogil:
+        if threads == 1 or is_forked():
+            for t in range(2):
+                base[t] = ls_climb_of(isa)(&ladders[t])
+        else:
+            for t in prange(2, num_threads=threads, schedule="static"):
+                base[t] = ls_climb_of(isa)(&ladders[t])
+    return min(base[0], base[1])
+
+
+def ladder_back(
+    const double[:, ::1] x not None,                        # IN
+    const double[::1] prices not None,                      # IN
+    int which,
+    double[:, ::1] least not None,                          # IN
+    int32_t[:, ::1] first not None,                         # IN
+    const int64_t[::1] steps not None,                      # IN
+    const double[::1] behind not None,                      # IN
+    int64_t[:, ::1] paths not None,                         # OUT
+    double[:, ::1] upper not None,                          # OUT
+    int threads,
+):
+    """Paths of about the least cost from a step back to the start of each row.
+
+    Parameters
+    ----------
+    x, prices, which, least, first
+        Of `climb`, without weights.
+    steps : (2,) int64 array
+    behind : (2,) array
+        At least what the rest of a path costs.
+    paths : (2, steps + 1) array
+        The steps, backwards.
+    upper : (2, steps) array
+        At most what the group costs that ends at each of them.
+    threads : int
+
+    Returns
+    -------
+    groups : tuple of int
+        Their numbers.
+    low : tuple of float
+        At least what a path costs by another edge to one of the steps, if that is less by some than
+        LS_LADDER_SLACK of the price more than the least.
+    """
+    cdef ls_ladder ladders[2]
+    cdef Py_ssize_t groups[2]
+    cdef double low[2]
+    cdef Py_ssize_t t
+    for t in range(2):
+        begin_ladder(&ladders[t], t, x, None, prices, which, least, first)
+    with nogil:
+        if threads == 1 or is_forked():
+            for t in range(2):
+                groups[t] = ls_ladder_back(
+                    &ladders[t], steps[t], behind[t], &paths[t, 0], &upper[t, 0], &low[t]
+                )
+        else:
+            for t in prange(2, num_threads=threads, schedule="static"):
+                groups[t] = ls_ladder_back(
+                    &ladders[t], steps[t], behind[t], &paths[t, 0], &upper[t, 0], &low[t]
+                )
+    return (groups[0], groups[1]), (low[0], low[1])
 
 
 def layers(
@@ -594,15 +829,23 @@ def few_means(
     return proved
 
 
-def path_back(const uint32_t[::1] previous not None, int64_t[::1] path not None):
-    """Positions from the last back to 0, as `previous` leads, into the end of `path`; how many."""
-    cdef Py_ssize_t count = 0, end = path.shape[0]
+def path_through(
+    const uint32_t[:, ::1] previous not None, Py_ssize_t middle, int64_t[::1] path not None
+):
+    """The positions of a path through one in the middle, as `previous` leads either way.
+
+    They are written to a part of `path`, where these start and stop.
+    """
+    cdef Py_ssize_t n = previous.shape[1] - 1, start = middle, stop = middle + 1
     with nogil:
-        path[end - 1] = previous.shape[0] - 1
-        while path[end - 1 - count] > 0:
-            path[end - 2 - count] = previous[path[end - 1 - count]]
-            count += 1
-    return count + 1
+        path[middle] = middle
+        while path[start] > 0:
+            path[start - 1] = previous[0, path[start]]
+            start -= 1
+        while path[stop - 1] < n:
+            path[stop] = previous[1, path[stop - 1]]
+            stop += 1
+    return start, stop
 
 
 def positions_within(const double[:, ::1] least not None, double limit, int64_t[::1] positions):

@@ -157,7 +157,7 @@ def _rounding(first: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[
 def _largest_distances(search: Search) -> NDArray[np.float64]:
     """How far apart the centers of two of the best groups may be that are cut inside each cell."""
     cells, gain = search.problem, inf
-    least = float(search.passes.least[0, -1])
+    least = float(search.complete().least[0, -1])
     while True:
         reach = _distances(search, gain)
         # Those of k + 1 groups are no farther apart, and one more gains no more.

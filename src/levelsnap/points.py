@@ -243,6 +243,19 @@ class Problem:
         np.negative(low, out=low, where=below)
         return high, low
 
+    def separate(self) -> NDArray[np.float64] | None:
+        """The values but for a constant, scaled, if they have no weights and are points themselves.
+
+        Their differences are correctly rounded; None if they would not be.
+        """
+        if self.weights is not None or self.edges is not None:
+            return None
+        if self.units[0] > 0:
+            return self.deviation
+        if self.values.dtype.kind != "f":
+            return None
+        return times_power(self.values, self.exponent)
+
     def positions(self, cuts: Edges) -> Edges:
         """The positions of cuts between the values."""
         return cuts if self.edges is None else self.edges[cuts]

@@ -21,17 +21,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kmeans1d import (
+    LADDER_LONGEST,
     PASS_LEAF,
     PASS_ROWS,
     Points,
     SweepEnd,
     bands,
+    is_cut_within,
+    is_only_path,
     lowest_path,
-    path_back,
+    path_through,
     positions_within,
     run_passes,
     sweep,
 )
+from .ladder import Path, about_price, ladder_paths
 from .points import Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
@@ -45,6 +49,15 @@ MOST_VALUES = 2**31 - 1
 LEAST_PRICE = 2.0**-960
 # How much more than the best path, in prices, a path may cost for its positions to be kept.
 SLACK = 0.01
+# Passes, after one of which the slack is that small, for one that has as many groups as are wanted.
+MORE_PASSES = 2
+# A ladder is climbed if there are no more values for each group.
+LADDER_GROUP = 40
+FEWEST_LADDER = 4096
+MOST_LADDER = 1 << 17
+# For a first price.
+CELLS_OF_GROUP = 20
+FEWEST_CELLS = 1 << 13
 # Denominators from here on count as unknown.
 MOST_PARTS = 2**60
 # Groups that a sweep may look at.
@@ -88,22 +101,30 @@ def best_cuts(
     n = len(problem.points)
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
-    search = Search(problem, k, threads, progress, price)
+    paths: list[Path] = []
+    if price is None:
+        paths, price = _ladder(problem, k, threads)
+    if len(paths) == 1 and paths[0][2] and len(paths[0][1]) - 1 == k:
+        if progress is not None:
+            progress(n, n)
+        return paths[0][1][1:-1]
+    search = Search(problem, k, threads, progress, paths[0][0] if paths else price)
+    if len(paths) == 2:
+        search.start_between(*paths)
     search.narrow(SLACK)
-    while True:
+    cuts = search.only_cuts()
+    while cuts is None:
         graph = search.graph()
         cuts = graph.best_cuts(k, search.bracket)
         if cuts is not None:
             # All paths of k groups that cost no more are in the graph, if this is within the limit.
             needed = _priced(problem.points, np.concatenate([[0], cuts, [n]]), search.price)
-            if needed <= search.limit:
-                break
-            search.limit = needed
+            if needed > search.limit:
+                search.limit, cuts = needed, None
         elif len(graph.positions) == n + 1:
             if problem.edges is not None:
                 return None
             cuts = exact_cuts(problem.values, problem.weights, k)
-            break
         elif search.is_rough:
             search.narrow(0.0)
         else:
@@ -136,16 +157,23 @@ class Search:
         self.problem, self.k = problem, k
         self.passes = Passes(problem.points, 2, threads)
         self.bracket = Bracket(problem.points, k)
-        self.price = first_price(problem, k) if price is None else price
+        self.price = first_price(problem, k, threads) if price is None else price
         self.limit = inf
         self.is_rough = False
         self._edges: Edges | None = None
         self._slack = 0.0
         self._progress, self._done = progress, 0.0
 
+    def start_between(self, more: Path, fewer: Path) -> None:
+        """Begin where the best groups at two prices are equally good, as k groups seem to be."""
+        self.bracket.next_price(*more[:2])
+        self.bracket.next_price(*fewer[:2])
+        self.price = self.bracket.start_sloped()
+
     def narrow(self, most: float) -> None:
         """Go on until paths that cost so much more, in prices, than the best are surely enough."""
         self.is_rough = False
+        near = 0
         for _ in range(60):
             if self._edges is not None:
                 price = self.bracket.next_price(self.price, self._edges)
@@ -158,7 +186,8 @@ class Search:
             off = abs(len(self._edges) - 1 - self.k)
             # Near k the least cost of k groups is about a parabola of k, whose slope is the price.
             self._slack = 4 * off * (off + 2) / self.k
-            if self._slack <= most:
+            near += self._slack <= most
+            if off == 0 or near > MORE_PASSES:
                 self.limit = self._cost(self._edges) + self._slack * self.price
                 self.is_rough = self._slack > 0
                 return
@@ -175,16 +204,30 @@ class Search:
     def graph(self) -> "Graph":
         return Graph(self.problem, self.kept(), self.passes, self.price, self.most)
 
+    def only_cuts(self) -> Cuts | None:
+        """The best cuts, if it is easily seen that there are no others as good."""
+        edges = self._edges
+        if edges is None or len(edges) - 1 != self.k or not self.passes.is_only(edges, self.most):
+            return None
+        return edges[1:-1]
+
+    def complete(self) -> "Passes":
+        """The passes at the last price, completed."""
+        n = len(self.problem.points)
+        self.passes.complete(_part(self._progress, self._done, n))
+        return self.passes
+
     def kept(self, more: float = 0.0) -> Edges:
         """The positions on paths that cost no more than the limit and so much more."""
-        least, limit = self.passes.least, _raised(self.limit + more)
+        least, limit = self.complete().least, _raised(self.limit + more)
         kept = np.empty(positions_within(least, limit, None), np.int64)
         positions_within(least, limit, kept)
         return kept
 
     def _pass(self) -> Edges:
         n = len(self.problem.points)
-        edges = self.passes.run(self.price, _part(self._progress, self._done, n))
+        reach = n // self.k + 8
+        edges = self.passes.run(self.price, reach, _part(self._progress, self._done, n))
         self._done = (self._done + n) / 2
         return edges
 
@@ -192,25 +235,32 @@ class Search:
         return _priced(self.problem.points, edges, self.price)
 
 
-def first_price(problem: Problem, k: int) -> float:
+def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float | None]:
+    """As `ladder_paths`, if groups are small."""
+    n = len(problem.points)
+    x = None
+    if n <= LADDER_GROUP * k and FEWEST_LADDER <= n <= MOST_LADDER:
+        x = problem.separate()
+    return ([], None) if x is None else ladder_paths(x, k, _dense_price(problem, k), threads)
+
+
+def first_price(problem: Problem, k: int, threads: int) -> float:
     """About the price that makes k groups best, from some of the positions."""
-    price = _clipped(_spread(problem, 8 * k) ** 3 / (6 * float(k) ** 3))
-    cells = max(256, 32 * k)
-    if 4 * cells > len(problem.points):
+    price = _dense_price(problem, k)
+    cells = min(max(CELLS_OF_GROUP * k, FEWEST_CELLS), 2 * CELLS_OF_GROUP * k)
+    if max(2 * cells, FEWEST_LADDER) > len(problem.points):
         return price
     edges = _balanced_edges(problem, cells)
-    sums = problem.sums.take(edges, axis=1)
-    first, last = problem.deviation[edges[:-1]], problem.last[edges[1:] - 1]
-    coarse = Points(first, last, sums, problem.bounds)
-    passes, bracket = Passes(coarse, 1, 1), Bracket(coarse, k)
-    for _ in range(60):
-        found = passes.run(price)
-        if len(found) - 1 == k:
-            return bracket.middle_price(price, found)
-        price = bracket.next_price(price, found)
-        if bracket.stuck:
-            break
-    return price
+    s1, s1_rest, _, _, w, w_rest = np.diff(problem.sums.take(edges, axis=1))
+    with np.errstate(all="ignore"):
+        w += w_rest
+        found = about_price((s1 + s1_rest) / w, w, k, price, 0.1, 1.5, threads)
+    return price if found is None else _clipped(found)
+
+
+def _dense_price(problem: Problem, k: int) -> float:
+    """About the price of k groups, by the density of the values."""
+    return _clipped(_spread(problem, min(8 * k, 1024)) ** 3 / (6 * float(k) ** 3))
 
 
 def _spread(problem: Problem, most: int) -> float:
@@ -234,15 +284,22 @@ def _balanced_edges(problem: Problem, cells: int) -> Edges:
     The best levels are as dense as the cube root of the density of the values (Panter and Dite
     1951), so that a cell's share is width**(2/3) weight**(1/3).
     """
-    n, ends = len(problem.points), cells // 8
-    inner = np.arange(ends, n - ends, max(1, n // (16 * cells)))
-    # Each of the outermost values, where a few may be far from the rest.
-    fine = np.concatenate([np.arange(ends), inner, np.arange(n - ends, n + 1)])
+    n, step = len(problem.points), max(1, len(problem.points) // (4 * cells))
+    fine = np.append(np.arange(0, n, step), n)
+    if step > 1:
+        # Each of the outermost values, where a few may be far from the rest.
+        ends = cells // 8 // step * step
+        inner = fine[(fine >= ends) & (fine <= n - ends)]
+        fine = np.concatenate([np.arange(ends), inner, np.arange(n - ends + 1, n + 1)])
     # From value to value, so that a gap counts too.
     width = np.diff(problem.deviation[np.minimum(fine, n - 1)])
-    total = np.cumsum(np.cbrt(width**2 * np.diff(problem.sums[4, fine])))
-    chosen = np.searchsorted(total, np.linspace(0, total[-1], cells + 1)[1:-1]) + 1
-    chosen = chosen[np.append(True, chosen[1:] > chosen[:-1]) & (chosen < len(fine) - 1)]
+    weight = np.diff(fine if problem.weights is None else problem.sums[4, fine])
+    total = np.cumsum(np.cbrt(width**2 * weight))
+    # Some by number, where a few far values matter most.
+    by_number = min(cells / 4, LADDER_LONGEST / 2)
+    share = total * ((cells - by_number) / total[-1]) + fine[1:] * (by_number / n)
+    share = share.astype(np.int64)
+    chosen = np.flatnonzero(share[1:-1] > share[:-2]) + 2
     return np.concatenate([[0], fine[chosen], [n]])
 
 
@@ -252,7 +309,8 @@ class Passes:
     Attributes
     ----------
     least : (passes, n + 1) array
-        Lower bounds of the least cost from position 0 and, in the second row, to position n.
+        Lower bounds of the least cost from position 0 and, in the second row, to position n, as far
+        as the passes have come.
     """
 
     def __init__(self, points: Points, passes: int, threads: int) -> None:
@@ -260,18 +318,66 @@ class Passes:
         self.points = points
         self.threads = min(threads, passes)
         self.least = np.empty((passes, n + 1))
-        self.previous = np.empty(n + 1, np.uint32)
-        self.scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
-        self.path = np.empty(n + 1, np.int64)
+        self.previous = np.empty((passes, n + 1), np.uint32)
+        self._scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
+        self._state = np.zeros((passes, 2), np.int64)
+        self._path = np.empty(n + 1, np.int64)
+        self._price = 0.0
+        # The passes have met between these positions.
+        self._meeting = 0, n
 
-    def run(self, price: float, progress: Callable[[int], object] | None = None) -> Edges:
-        """The edges of about the best groups at this price."""
-        run_passes(
-            self.points, price, self.least, self.previous, self.scratch, self.threads, ISA,
-            progress,
+    def run(
+        self, price: float, reach: int, progress: Callable[[int], object] | None = None
+    ) -> Edges:
+        """The edges of about the best groups at this price.
+
+        `reach`: about the number of points of a group. Where there are two passes, they only go on
+        until they meet.
+        """
+        n = len(self.points)
+        self._price = price
+        self._state[:] = 0
+        middle = n
+        if len(self.least) == 1:
+            self._go_on([n], progress)
+        else:
+            while True:
+                first, last = max(n // 2 - reach, 0), min(n // 2 + reach, n)
+                self._go_on([last, n - first], progress)
+                if is_cut_within(self.points, price, self.least, self._scratch, first, last):
+                    break
+                reach *= 2
+            self._meeting = first, last
+            middle = first + int(np.argmin(self._through()))
+        start, stop = path_through(self.previous, middle, self._path)
+        return self._path[start:stop].copy()
+
+    def complete(self, progress: Callable[[int], object] | None = None) -> None:
+        """Go on until the passes have come to the ends."""
+        self._go_on([len(self.points)] * 2, progress)
+
+    def is_only(self, edges: Edges, limit: float) -> bool:
+        """Whether this is the only path of at most so much, surely. The passes have met."""
+        first = self._meeting[0]
+        near = first + np.flatnonzero(self._through() <= limit)
+        met = np.searchsorted(edges, near)
+        if (edges[met] != near).any() or met[0] == 0 or met[-1] == len(edges) - 1:
+            return False
+        return is_only_path(
+            self.points, self._price, self.least, self._scratch, edges, met[0], met[-1], limit,
+            self.threads, ISA,
         )  # fmt: skip
-        count = path_back(self.previous, self.path)
-        return self.path[len(self.path) - count :].copy()
+
+    def _through(self) -> NDArray[np.float64]:
+        """Lower bounds of paths through each position where the passes have met."""
+        first, last = self._meeting
+        return self.least[0, first : last + 1] + self.least[1, first : last + 1]
+
+    def _go_on(self, until: list[int], progress: Callable[[int], object] | None) -> None:
+        run_passes(
+            self.points, self._price, self.least, self.previous, self._scratch, self._state,
+            np.array(until), self.threads, ISA, progress,
+        )  # fmt: skip
 
 
 class Bracket:
@@ -334,6 +440,11 @@ class Bracket:
         power = (log(self.high) - log(self.low)) / log(more / fewer)
         near, count = (self.high, fewer) if k * k < fewer * more else (self.low, more)
         return exp(log(near) + power * log(count / k))
+
+    def start_sloped(self) -> float:
+        """The price at which `fewer` and `more` are equally good, to be stuck there if so."""
+        self._sloped, self._tries = True, 0
+        return _clipped(self._slope(*self.ends()))
 
     @property
     def lost(self) -> bool:
@@ -398,7 +509,7 @@ class Graph:
         self.ends = np.empty((2, m), np.int32)
         bands(
             problem.points, positions, self.least, price, limit,
-            _sources(passes.previous, positions), np.empty(m), self.ends,
+            _sources(passes.previous[0], positions), np.empty(m), self.ends,
         )  # fmt: skip
         self.potential = np.empty((m, 3))
         self.fewest, self.most, self.groups = np.empty((3, m), np.int32)

@@ -66,6 +66,23 @@ ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
     return cost;
 }
 
+int ls_is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
+{
+    if (j - i < 2)
+        return 0;
+    const ptrdiff_t cuts[3] = {i + 1, i + (j - i) / 2, j - 1};
+    const ls_estimate whole = ls_cost_between(pass, i, j);
+    for (int t = 0; t < 3; t++) {
+        const ls_estimate a = ls_cost_between(pass, i, cuts[t]);
+        const ls_estimate b = ls_cost_between(pass, cuts[t], j);
+        const double less = whole.error + a.error + b.error + pass->price;
+        const double more = 1e-12 * (whole.hi + pass->price);
+        if (whole.hi - a.hi - b.hi > less + more)
+            return 1;
+    }
+    return 0;
+}
+
 int ls_group_mean(const ls_points *p, ptrdiff_t i, ptrdiff_t j, int exponent, ls_pair median,
                   double *mean, double *distance)
 {
@@ -173,6 +190,8 @@ int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, doub
 #define PICK(a, b, yes, no) ((a) < (b) ? (yes) : (no))
 #define ANY(a, b) ((a) <= (b))
 #define RUN ls_pass_run_portable
+#define IS_ONLY ls_is_only_portable
+#define CLIMB ls_climb_portable
 #define ADD_ALL ls_sums_add_all_portable
 #define CHOOSE_NEAR ls_choose_near_portable
 #define LAYERS ls_layers_portable
@@ -188,6 +207,64 @@ void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
     (void)isa;
     ls_pass_run_portable(pass, steps);
 #endif
+}
+
+ls_only *ls_is_only_of(int isa)
+{
+#ifdef LS_X86
+    return isa == 2 ? ls_is_only_avx512 : isa == 1 ? ls_is_only_avx2 : ls_is_only_portable;
+#else
+    (void)isa;
+    return ls_is_only_portable;
+#endif
+}
+
+ls_climb *ls_climb_of(int isa)
+{
+#ifdef LS_X86
+    return isa == 2 ? ls_climb_avx512 : isa == 1 ? ls_climb_avx2 : ls_climb_portable;
+#else
+    (void)isa;
+    return ls_climb_portable;
+#endif
+}
+
+ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int64_t *path,
+                         double *upper, double *low)
+{
+    const double price = p->prices[p->which];
+    double more[LS_LONGEST + 1], costs[LS_LONGEST + 1], squares[LS_LONGEST + 1];
+    ptrdiff_t groups = 0;
+    ls_fill_more(more);
+    costs[1] = squares[1] = 0;
+    *low = INFINITY;
+    path[0] = step;
+    while (step > 0) {
+        const ptrdiff_t most = step - p->first[(step - 1) / LS_LEAF];
+        const double *last = p->x + (step - 1), *least = p->least + step;
+        double s1 = 0, s2 = 0, best = least[-1], second = INFINITY;
+        ptrdiff_t size = 1;
+        for (ptrdiff_t t = 2; t <= most; t++) {
+            const double d = last[0] - last[1 - t];
+            s1 += d;
+            s2 += d * d;
+            costs[t] = s2 - s1 * s1 * more[t];
+            squares[t] = s2;
+        }
+        for (ptrdiff_t t = 2; t <= most; t++) {
+            const double whole = least[-t] + costs[t], worse = whole < best ? best : whole;
+            second = worse < second ? worse : second;
+            size = whole < best ? t : size;
+            best = whole < best ? whole : best;
+        }
+        *low = behind + second + price < *low ? behind + second + price : *low;
+        behind = (behind + ls_larger(costs[size], 0) + price) * (1 - 0x1p-51);
+        upper[groups++] =
+            costs[size] + squares[size] * (double)(5 * size * size + 25 * size + 40) * 0x1p-53;
+        step -= size;
+        path[groups] = step;
+    }
+    return groups;
 }
 
 void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,

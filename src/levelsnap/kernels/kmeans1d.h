@@ -149,11 +149,89 @@ typedef struct {
 #define LS_PASS_ROWS 6
 #define LS_LEAF 8 /* steps that are settled together */
 
+static inline ptrdiff_t ls_position(const ls_pass *pass, ptrdiff_t step)
+{
+    return pass->backward ? pass->points->n - step : step;
+}
+
+/* Of the points between two steps. */
+static inline ls_estimate ls_cost_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
+{
+    return pass->backward
+             ? ls_group_cost(pass->points, ls_position(pass, j), ls_position(pass, i))
+             : ls_group_cost(pass->points, i, j);
+}
+
+/* Whether no best path has the group i..j or a larger one, for it gains more than the price if it
+ * is divided. The gain only grows with the group. */
+int ls_is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j);
+
 /* Continues a pass until it is done or about `steps` more positions are. */
 void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa);
 void ls_pass_run_portable(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx2(ls_pass *pass, ptrdiff_t steps);
 void ls_pass_run_avx512(ls_pass *pass, ptrdiff_t steps);
+
+/* Whether a path is surely the only one up to the last of its edges, counted from the end where the
+ * pass starts, that costs no more than a limit. The least costs of this pass up to there are known.
+ *
+ * edges: that last one; the others are before it in memory, of a backward pass behind it
+ * n: the number of groups up to there
+ * behind: at least what the rest of a path costs
+ */
+typedef int ls_only(const ls_pass *pass, const int64_t *edges, ptrdiff_t n, double behind,
+                    double limit);
+ls_only ls_is_only_portable, ls_is_only_avx2, ls_is_only_avx512;
+ls_only *ls_is_only_of(int isa);
+
+/* Least costs from one end at LS_LEAF prices at once, where groups hold few values. */
+typedef struct {
+    ptrdiff_t n;           /* steps, a multiple of LS_LEAF */
+    const double *x;       /* n values ascending; LS_LEAF before and behind are read, and not used */
+    const double *weights; /* as many; NULL: 1 */
+    const double *prices;
+    double *rows;  /* OUT, LS_LADDER_ROWS * LS_LEAF: lower bounds, if there are no weights, for the
+                      last steps */
+    int which;     /* the price for which all are kept: */
+    double *least; /* OUT, n + 1 */
+    int32_t *first; /* OUT, by LS_LEAF steps: where candidates for them start, see below */
+    double *costs; /* scratch, (LS_LONGEST + 1) * LS_LEAF */
+} ls_ladder;
+
+#define LS_LONGEST 256 /* values of a group */
+/* For candidates of LS_LEAF steps, and again as many. */
+#define LS_LADDER_ROWS (4 * LS_LONGEST)
+
+/* By which part of a price edges from before `first` surely cost more than the best. */
+#define LS_LADDER_SLACK 0x1p-10
+
+/* What to multiply the squared sum of t values' distances from the last with, to get a lower bound of
+ * their cost by subtracting it from the sum of squares. With u = 2**-53, the latter is rounded by at
+ * most (t + 3) u, and the squared sum / t by (2 t + 5) u of itself, which is no more than the sum of
+ * squares, but no less than one part of t of it. */
+static inline void ls_fill_more(double *more)
+{
+    for (int t = 1; t <= LS_LONGEST; t++)
+        more[t] = 1.0 / t + (4 * t + 16) * 0x1p-53;
+}
+
+/* Returns the step that the first of the rows is for; -1 if there is a longer group. */
+typedef ptrdiff_t ls_climb(const ls_ladder *ladder);
+ls_climb ls_climb_portable, ls_climb_avx2, ls_climb_avx512;
+ls_climb *ls_climb_of(int isa);
+
+/* Goes back on a path of about the least cost at the price `which` from a step to 0.
+ *
+ * behind: at least what the rest of a path costs
+ * path: OUT, the steps, backwards
+ * upper: OUT, for each, at most what the group that ends there costs
+ * low: OUT, at least what a path with another edge to one of the steps costs, but for edges from
+ *     before `first`
+ *
+ * Returns the number of groups.
+ */
+ptrdiff_t ls_ladder_back(const ls_ladder *ladder, ptrdiff_t step, double behind, int64_t *path,
+                         double *upper, double *low);
 
 /* The best cuts into k groups, k >= 2, by least costs of 1, 2, .. groups up to every position.
  * Returns 0 unless these cuts are proved to be the only ones that good. No price is to be found, but

@@ -1,5 +1,5 @@
 /* Template: sums, and least costs with a price, by online divide and conquer. The includer defines
- * the names ADD_ALL, RUN, CHOOSE_NEAR and LAYERS.
+ * the names ADD_ALL, RUN, IS_ONLY, CLIMB, CHOOSE_NEAR and LAYERS.
  *
  *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
  *
@@ -118,6 +118,15 @@ static void scan(const chart *c, ptrdiff_t j, ptrdiff_t first, ptrdiff_t last, p
     p->high = first + last_within(bound, n, p->ceiling);
 }
 
+/* Lets j consider the candidates first+1..last, unless they are no good as they cost more without
+ * their group already: the cost of `first` is a lower bound of theirs, as least costs never
+ * decrease. */
+static void scan_behind(const chart *c, ptrdiff_t j, ptrdiff_t first, ptrdiff_t last, place *p)
+{
+    if (!(c->f[first] > p->ceiling))
+        scan(c, j, first + 1, last, p);
+}
+
 /* LS_LEAF steps that consider one candidate after another. */
 typedef struct {
     VEC s1[VECTORS], s2[VECTORS], w[VECTORS], best[VECTORS], arg[VECTORS];
@@ -168,7 +177,8 @@ static INLINE void finish(const chart *c, ptrdiff_t j, double best, double arg)
 static const double bars[2 * LS_LEAF] = {INFINITY, INFINITY, INFINITY, INFINITY,
                                          INFINITY, INFINITY, INFINITY, INFINITY};
 
-/* As settle, for at most LS_LEAF steps. */
+/* As settle, for at most LS_LEAF steps. Those that cost no more than l do with a group more have no
+ * better candidate behind it, or none that the lower bound need know of. */
 static void leaf(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, place *at_r)
 {
     double best[LS_LEAF], arg[LS_LEAF];
@@ -176,12 +186,18 @@ static void leaf(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, plac
     start_lanes(&x, c, l + 1);
     for (ptrdiff_t i = first; i <= at_r->high; i++)
         consider(&x, c, i, NULL);
+    store_lanes(&x, best, arg);
+    int apart = 1;
+    for (int own = 1; own < r - l; own++)
+        apart &= best[own - 1] <= c->f[l];
     for (int own = 1; own < r - l; own++) {
-        store_lanes(&x, best, arg);
         finish(c, l + own, best[own - 1], arg[own - 1]);
-        consider(&x, c, l + own, bars + LS_LEAF - own);
+        if (!apart) {
+            consider(&x, c, l + own, bars + LS_LEAF - own);
+            store_lanes(&x, best, arg);
+        }
     }
-    scan(c, r, l + 1, r - 1, at_r);
+    scan_behind(c, r, l, r - 1, at_r);
 }
 
 /* Finds F of the steps l+1..r-1, where that of l is final, and all about r.
@@ -197,7 +213,7 @@ static void settle(const chart *c, ptrdiff_t l, ptrdiff_t r, ptrdiff_t first, pl
         scan(c, middle, first, at_r->high, &at_middle);
         settle(c, l, middle, first, &at_middle);
         finish(c, middle, at_middle.best, (double)at_middle.arg);
-        scan(c, r, l + 1, middle, at_r);
+        scan_behind(c, r, l, middle, at_r);
         first = at_middle.low;
         l = middle;
     }
@@ -227,11 +243,6 @@ static void settle_apart(const chart *c, ptrdiff_t first, ptrdiff_t last, ptrdif
         finish(c, j, best[j - first], arg[j - first]);
 }
 
-static ptrdiff_t position(const ls_pass *pass, ptrdiff_t step)
-{
-    return pass->backward ? pass->points->n - step : step;
-}
-
 /* The deviations of the point between a step and the next: of its value that is nearest to the
  * step, and of the farthest. */
 static double near_after(const ls_pass *pass, ptrdiff_t step)
@@ -249,31 +260,7 @@ static double far_after(const ls_pass *pass, ptrdiff_t step)
 static double weight_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
 {
     const double *w = pass->points->w_hi;
-    return fabs(w[position(pass, j)] - w[position(pass, i)]);
-}
-
-static ls_estimate cost_between(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
-{
-    return pass->backward ? ls_group_cost(pass->points, position(pass, j), position(pass, i))
-                          : ls_group_cost(pass->points, i, j);
-}
-
-/* Whether no best path has the group i..j or a larger one, for it gains more than the price if it
- * is divided. The gain only grows with the group. */
-static int is_hopeless(const ls_pass *pass, ptrdiff_t i, ptrdiff_t j)
-{
-    if (j - i < 2)
-        return 0;
-    const ptrdiff_t cuts[3] = {i + 1, i + (j - i) / 2, j - 1};
-    const ls_estimate whole = cost_between(pass, i, j);
-    for (int t = 0; t < 3; t++) {
-        const ls_estimate a = cost_between(pass, i, cuts[t]), b = cost_between(pass, cuts[t], j);
-        const double less = whole.error + a.error + b.error + pass->price;
-        const double more = 1e-12 * (whole.hi + pass->price);
-        if (whole.hi - a.hi - b.hi > less + more)
-            return 1;
-    }
-    return 0;
+    return fabs(w[ls_position(pass, j)] - w[ls_position(pass, i)]);
 }
 
 /* How far the values of a chart about `origin` that spans the steps start..end reach. */
@@ -285,8 +272,8 @@ static double spread(const ls_pass *pass, ptrdiff_t start, ptrdiff_t origin, ptr
     return below > above ? below : above;
 }
 
-/* Charts whose rounding may reach 2**-24 of the price are not extended. */
-#define ROUGH (double)(1 << 23)
+/* Charts whose rounding may reach 2**-30 of the price are not extended. */
+#define ROUGH (double)(1 << 17)
 
 /* A long block costs, as one group, at most so many prices: a few of the best groups. */
 #define FAR 4
@@ -310,7 +297,7 @@ static ptrdiff_t block_end(const ls_pass *pass)
         const ptrdiff_t middle = fine + (limit - fine + 1) / 2;
         if (is_fine(pass, pass->first, done, middle)
             && (middle - done <= 512
-                || cost_between(pass, done, middle).hi <= FAR * pass->price))
+                || ls_cost_between(pass, done, middle).hi <= FAR * pass->price))
             fine = middle;
         else
             limit = middle - 1;
@@ -325,12 +312,12 @@ static ptrdiff_t block_end(const ls_pass *pass)
 static ptrdiff_t apart_end(const ls_pass *pass)
 {
     const ptrdiff_t done = pass->done, window = done - pass->first, n = pass->points->n;
-    const double most = pass->least[position(pass, done)];
-    const double before = pass->least[position(pass, pass->first)];
+    const double most = pass->least[ls_position(pass, done)];
+    const double before = pass->least[ls_position(pass, pass->first)];
     ptrdiff_t good = done, limit = n;
     for (ptrdiff_t j = done + 4 * window + LS_LEAF; good < limit && j <= n;
          j = good + (limit - good + 1) / 2) {
-        const ls_estimate cost = cost_between(pass, pass->first, j);
+        const ls_estimate cost = ls_cost_between(pass, pass->first, j);
         const double upper = (before + cost.hi + cost.error) * (1 + 0x1p-48);
         if (upper <= most && is_fine(pass, pass->first, done, j))
             good = j;
@@ -351,7 +338,7 @@ static ptrdiff_t block_start(const ls_pass *pass)
         return start;
     while (start < good) {
         const ptrdiff_t middle = start + (good - start) / 2;
-        if (is_hopeless(pass, middle, pass->done + 1))
+        if (ls_is_hopeless(pass, middle, pass->done + 1))
             start = middle + 1;
         else
             good = middle;
@@ -364,7 +351,7 @@ static INLINE void draw_steps(const ls_pass *pass, ptrdiff_t start, ptrdiff_t en
                               double *restrict s1, double *restrict s2, double *restrict w)
 {
     const ls_points *p = pass->points;
-    const ptrdiff_t origin = position(pass, pass->done), from = position(pass, start);
+    const ptrdiff_t origin = ls_position(pass, pass->done), from = ls_position(pass, start);
     const ptrdiff_t size = end - start + 1;
     const double centre = near_after(pass, pass->done), sign = (double)step;
     const ls_pair s1_0 = {-p->s1_hi[origin], -p->s1_lo[origin]};
@@ -408,8 +395,8 @@ static void bound_errors(const ls_pass *pass, ptrdiff_t start, ptrdiff_t end, pt
 {
     const double ulp = 0x1p-52, tail = 0x1p-97;
     const ls_points *p = pass->points;
-    const ptrdiff_t ends[3] = {position(pass, start), position(pass, pass->done),
-                               position(pass, end)};
+    const ptrdiff_t ends[3] = {ls_position(pass, start), ls_position(pass, pass->done),
+                               ls_position(pass, end)};
     double reach = ls_larger(fabs(near_after(pass, start)), fabs(far_after(pass, end - 1)));
     double first = 0, weight = 0;
     for (int t = 0; t < 3; t++) {
@@ -437,10 +424,10 @@ static chart begin(const ls_pass *pass, ptrdiff_t start)
     for (int row = 0; row < LS_PASS_ROWS; row++)
         rows[row] = pass->scratch + row * pass->stride;
     const chart c = {rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], 0, 0, 0, pass->price};
-    const double origin = pass->least[position(pass, pass->done)];
+    const double origin = pass->least[ls_position(pass, pass->done)];
     draw(pass, start, pass->done, &c, 0);
     for (ptrdiff_t x = 0; x <= pass->done - start; x++)
-        c.f[x] = (pass->least[position(pass, start + x)] - origin) + pass->price;
+        c.f[x] = (pass->least[ls_position(pass, start + x)] - origin) + pass->price;
     return c;
 }
 
@@ -448,13 +435,13 @@ static chart begin(const ls_pass *pass, ptrdiff_t start)
 static void put(ls_pass *pass, const chart *c, ptrdiff_t start, ptrdiff_t first, ptrdiff_t last,
                 ptrdiff_t from)
 {
-    const double origin = pass->least[position(pass, pass->done)];
+    const double origin = pass->least[ls_position(pass, pass->done)];
     for (ptrdiff_t j = first; j <= last; j++) {
-        const ptrdiff_t x = from + (j - first), at = position(pass, j);
+        const ptrdiff_t x = from + (j - first), at = ls_position(pass, j);
         const double least = (origin + (c->f[x] - c->price)) * (1 - 0x1p-51);
         pass->least[at] = least > 0 ? least : 0;
         if (pass->previous)
-            pass->previous[at] = (uint32_t)position(pass, start + (ptrdiff_t)c->arg[x]);
+            pass->previous[at] = (uint32_t)ls_position(pass, start + (ptrdiff_t)c->arg[x]);
     }
 }
 
@@ -500,7 +487,7 @@ void RUN(ls_pass *pass, ptrdiff_t steps)
 {
     const ptrdiff_t n = pass->points->n, until = n - pass->done > steps ? pass->done + steps : n;
     if (pass->done == 0)
-        pass->least[position(pass, 0)] = 0;
+        pass->least[ls_position(pass, 0)] = 0;
     while (pass->done < until) {
         const ptrdiff_t start = block_start(pass), apart = apart_end(pass);
         if (apart > pass->done)
@@ -508,6 +495,141 @@ void RUN(ls_pass *pass, ptrdiff_t steps)
         else
             run_block(pass, start, block_end(pass));
     }
+}
+
+/* An edge to the step j of a path comes from p, and the one to p from q. Candidates before q need no
+ * look: they are no better than q for p, if p's edge is the only one, hence not for j either, as the
+ * cost is Monge. */
+int IS_ONLY(const ls_pass *pass, const int64_t *edges, ptrdiff_t n, double behind, double limit)
+{
+    const ptrdiff_t direction = pass->backward ? -1 : 1;
+    for (; n > 0; n--, edges -= direction) {
+        const ptrdiff_t j = ls_position(pass, edges[0]), p = ls_position(pass, edges[-direction]);
+        const ptrdiff_t q = n > 1 ? ls_position(pass, edges[-2 * direction]) : 0;
+        ls_pass here = *pass;
+        here.done = j - 1;
+        chart c = begin(&here, q);
+        draw(&here, j, j, &c, j - q);
+        bound_errors(&here, q, j, j - q, &c);
+        place at = nowhere;
+        scan(&c, j - q, 0, j - 1 - q, &at);
+        const double origin = pass->least[ls_position(pass, j - 1)];
+        const double most = limit - behind - origin + c.error;
+        c.bound[p - q] = INFINITY;
+        for (ptrdiff_t i = 0; i < j - q; i += LANES)
+            if (ANY(LOADV(c.bound + i), SPREAD(most)))
+                return 0;
+        const ls_estimate cost = ls_cost_between(pass, p, j);
+        behind = (behind + ls_larger(cost.hi - cost.error, 0) + pass->price) * (1 - 0x1p-51);
+    }
+    return 1;
+}
+
+/* Costs of the groups that end at each of the steps b + 1 .. b + LS_LEAF, in columns, by their
+ * number of values up to `longest` in rows. */
+static INLINE void fill_costs(const ls_ladder *p, ptrdiff_t b, ptrdiff_t longest,
+                              const double *more)
+{
+    const VEC zero = SPREAD(0);
+    for (int v = 0; v < VECTORS; v++) {
+        const double *x = p->x + b + v * LANES;
+        const double *weights = p->weights ? p->weights + b + v * LANES : NULL;
+        double *costs = p->costs + v * LANES;
+        const VEC last = LOADV(x);
+        VEC s1 = zero, s2 = zero, w = weights ? LOADV(weights) : zero;
+        STOREV(costs + LS_LEAF, zero);
+        for (ptrdiff_t t = 2; t <= longest; t++) {
+            const VEC d = SUBV(last, LOADV(x - (t - 1)));
+            VEC first = d;
+            if (weights) {
+                const VEC weight = LOADV(weights - (t - 1));
+                first = MULV(d, weight);
+                w = ADDV(w, weight);
+            }
+            s1 = ADDV(s1, first);
+            s2 = ADDV(s2, MULV(first, d));
+            const VEC square = MULV(s1, s1);
+            const VEC cost = SUBV(s2, weights ? DIVV(square, w) : MULV(square, SPREAD(more[t])));
+            STOREV(costs + t * LS_LEAF, cost);
+        }
+    }
+}
+
+/* Settles the rows b + 1 .. b + LS_LEAF at LANES of the prices; candidates start at `low`. Returns
+ * where those for later rows start. */
+static INLINE ptrdiff_t climb_block(const ls_ladder *p, ptrdiff_t b, ptrdiff_t low, int v)
+{
+    const double *costs = p->costs + b * LS_LEAF;
+    double *least = p->rows + v * LANES;
+    const VEC price = LOADV(p->prices + v * LANES), tiny = MULV(price, SPREAD(0x1p-15));
+    /* What two additions round is less, as no least cost exceeds that of all values alone. */
+    const VEC lower = MULV(price, SPREAD(1 - (double)p->n * 0x1p-51));
+    VEC best[LS_LEAF];
+    ptrdiff_t i = low;
+    for (int l = 0; l < LS_LEAF; l++)
+        best[l] = SPREAD(INFINITY);
+    /* Candidates that already cost more without their group are no good, nor are all behind, as
+     * least costs never decrease. */
+    for (; i <= b && ANY(LOADV(least + i * LS_LEAF), ADDV(best[LS_LEAF - 1], tiny)); i++) {
+        const VEC before = LOADV(least + i * LS_LEAF);
+        for (int l = 0; l < LS_LEAF; l++) {
+            const VEC cost = SPREAD(costs[(l + 1 - i) * LS_LEAF + l]);
+            best[l] = MINV(ADDV(before, cost), best[l]);
+        }
+    }
+    for (int own = 0; own < LS_LEAF; own++) {
+        const VEC before = ADDV(best[own], lower);
+        STOREV(least + (b + 1 + own) * LS_LEAF, before);
+        if (i > b)
+            for (int l = own + 1; l < LS_LEAF; l++) {
+                const VEC cost = SPREAD(p->costs[(l - own) * LS_LEAF + l]);
+                best[l] = MINV(ADDV(before, cost), best[l]);
+            }
+    }
+    /* What is worse than the best candidate for the last step is for all behind. */
+    const VEC most = ADDV(best[LS_LEAF - 1], MULV(price, SPREAD(LS_LADDER_SLACK)));
+    while (low < b && !ANY(ADDV(LOADV(least + low * LS_LEAF),
+                                SPREAD(costs[(LS_LEAF - low) * LS_LEAF + LS_LEAF - 1])), most))
+        low++;
+    return low;
+}
+
+ptrdiff_t CLIMB(const ls_ladder *p)
+{
+    double more[LS_LONGEST + 1];
+    ptrdiff_t low = 0, base = 0; /* the step of the first row */
+    ls_fill_more(more);
+    for (int v = 0; v < VECTORS; v++)
+        STOREV(p->rows + v * LANES, SPREAD(0));
+    p->least[0] = 0;
+    for (ptrdiff_t b = 0; b < p->n; b += LS_LEAF) {
+        const ptrdiff_t longest = b + LS_LEAF - low;
+        ptrdiff_t next = b;
+        if (longest > LS_LONGEST)
+            return -1;
+        if (p->weights)
+            fill_costs(p, b, longest, more);
+        else {
+            ls_ladder unweighted = *p;
+            unweighted.weights = NULL;
+            fill_costs(&unweighted, b, longest, more);
+        }
+        if (b + LS_LEAF - base >= LS_LADDER_ROWS) {
+            const ptrdiff_t start = b - LS_LADDER_ROWS / 2;
+            memmove(p->rows, p->rows + (start - base) * LS_LEAF,
+                    (size_t)(b + 1 - start) * LS_LEAF * sizeof *p->rows);
+            base = start;
+        }
+        p->first[b / LS_LEAF] = (int32_t)low;
+        for (int v = 0; v < VECTORS; v++) {
+            const ptrdiff_t here = base + climb_block(p, b - base, low - base, v);
+            next = here < next ? here : next;
+        }
+        low = next;
+        for (ptrdiff_t j = b + 1; j <= b + LS_LEAF; j++)
+            p->least[j] = p->rows[(j - base) * LS_LEAF + p->which];
+    }
+    return base;
 }
 
 /* ls_pair and its functions, for as many lanes. */

@@ -21,6 +21,8 @@ LS_TARGET_BEGIN("avx2")
 #define PICK(a, b, yes, no) _mm256_blendv_pd(no, yes, _mm256_cmp_pd(a, b, _CMP_LT_OQ))
 #define ANY(a, b) (_mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_LE_OQ)) != 0)
 #define RUN ls_pass_run_avx2
+#define IS_ONLY ls_is_only_avx2
+#define CLIMB ls_climb_avx2
 #define ADD_ALL ls_sums_add_all_avx2
 #define CHOOSE_NEAR ls_choose_near_avx2
 #define LAYERS ls_layers_avx2

@@ -22,6 +22,8 @@ LS_TARGET_BEGIN("avx512f,avx512dq,avx512vl")
     _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), no, yes)
 #define ANY(a, b) (_mm512_cmp_pd_mask(a, b, _CMP_LE_OQ) != 0)
 #define RUN ls_pass_run_avx512
+#define IS_ONLY ls_is_only_avx512
+#define CLIMB ls_climb_avx512
 #define ADD_ALL ls_sums_add_all_avx512
 #define CHOOSE_NEAR ls_choose_near_avx512
 #define LAYERS ls_layers_avx512

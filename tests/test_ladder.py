@@ -1,0 +1,105 @@
+"""Least costs at several prices at once: bounds, and the best cuts that they prove."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from levelsnap import ladder, prices
+from levelsnap.points import Problem
+from levelsnap.rationals import exact_cuts
+from levelsnap.tables import ISA, Isa
+
+KINDS = {
+    "normal": lambda random, n: random.normal(size=n),
+    "lognormal": lambda random, n: random.lognormal(size=n, sigma=2),
+    "uint16": lambda random, n: random.choice(3 * n, n, replace=False).astype(np.uint16),
+    "gaps of 1 or 2": lambda random, n: np.cumsum(random.integers(1, 3, n)),
+    "two alike": lambda random, n: np.concatenate([x := random.random(n // 2), x + 2]),
+    "float32": lambda random, n: random.random(n).astype(np.float32),
+    "clusters": lambda random, n: random.normal(size=n) * 1e-6 + random.integers(0, 5, n),
+    "tiny": lambda random, n: random.random(n) * 1e-300,
+}
+
+
+def values_of(kind, random, n):
+    return np.unique(KINDS[kind](random, n))
+
+
+@pytest.mark.parametrize("isa", [isa for isa in Isa if isa <= ISA])
+@pytest.mark.parametrize("kind", KINDS)
+class TestInstructionSets:
+    def test_climbs_bound_the_least_cost_from_below(self, kind, isa, monkeypatch):
+        monkeypatch.setattr(ladder, "ISA", isa)
+        problem = Problem(values_of(kind, np.random.default_rng(3), 60), None)
+        x = problem.separate()
+        n = len(x)
+        exact = [Fraction(v.item()) * Fraction(2) ** problem.exponent for v in problem.values]
+        cost = {}
+        for i in range(n):
+            for j in range(i + 1, n + 1):
+                mean = sum(exact[i:j]) / (j - i)
+                cost[i, j] = sum((v - mean) ** 2 for v in exact[i:j])
+        climber = ladder.Ladder(x, None, 2)
+        for groups in (2, 10, 40):
+            some = float(cost[0, n]) / groups**3 * 1.1 ** np.arange(8)
+            assert climber.climb(some)
+            for price, total in zip(some, climber.totals, strict=True):
+                before = [Fraction(0)]
+                for j in range(1, n + 1):
+                    least = min(before[i] + cost[i, j] for i in range(j))
+                    before.append(least + Fraction(price))
+                assert Fraction(total) <= before[n] <= Fraction(total) * (1 + Fraction(1, 10**9))
+            for which in (0, 5):
+                price, edges, _ = climber.path(which)
+                assert price == some[which]
+                assert (edges[0], edges[-1]) == (0, n)
+                pieces = zip(edges.tolist(), edges[1:].tolist(), strict=False)
+                path = sum(cost[i, j] + Fraction(price) for i, j in pieces)
+                assert path <= Fraction(climber.totals[which]) * (1 + Fraction(1, 10**9))
+
+    def test_best_cuts(self, kind, isa, monkeypatch):
+        monkeypatch.setattr(ladder, "ISA", isa)
+        monkeypatch.setattr(prices, "ISA", isa)
+        monkeypatch.setattr(prices, "FEWEST_LADDER", 8)
+        monkeypatch.setattr(ladder, "SAMPLE", 256)
+        random = np.random.default_rng(4)
+        for n, k in [(40, 3), (40, 39), (150, 20), (180, 90), (300, 10), (1100, 400)]:
+            values = values_of(kind, random, n)
+            k = min(k, len(values) - 1)
+            cuts = prices.best_cuts(Problem(values, None), k, threads=1 + n % 2)
+            if n < 1000:
+                assert cuts.tolist() == exact_cuts(values, None, k).tolist()
+            else:
+                monkeypatch.setattr(prices, "MOST_LADDER", 0)
+                assert cuts.tolist() == prices.best_cuts(Problem(values, None), k).tolist()
+
+
+def test_what_is_proved(monkeypatch):
+    """Random values have a lone best path, which needs no passes."""
+    random = np.random.default_rng(5)
+    monkeypatch.setattr(prices, "Search", None)
+    for values in (random.normal(size=30_000), random.lognormal(size=30_000)):
+        values.sort()
+        for k in (1500, 8000, 20_000):
+            assert len(prices.best_cuts(Problem(values, None), k, threads=2)) == k - 1
+
+
+def test_where_groups_are_too_long():
+    x = np.concatenate([np.arange(1000) * 1e-9, 1 + np.arange(1000)])
+    assert not ladder.Ladder(x, None, 1).climb(np.full(8, 0.1))
+    assert ladder.ladder_paths(x, 900, 0.1, 1)[0] == []
+
+
+def test_a_price_by_cells():
+    """Cells of 8 values, and of 1 to many, give about the price of the values."""
+    random = np.random.default_rng(6)
+    x = np.sort(random.random(20_000))
+    problem = Problem(x, None)
+    for edges in (np.arange(0, 20_001, 8), np.unique(random.integers(1, 20_000, 2400))):
+        edges = np.union1d(edges, [0, 20_000])
+        w = np.diff(edges).astype(np.float64)
+        means = np.add.reduceat(problem.deviation, edges[:-1]) / w
+        price = ladder.about_price(means, w, 100, float(np.ptp(means)) ** 2 / 100, 0.2, 1.5, 1)
+        groups = len(prices.Passes(problem.points, 2, 1).run(price, 200)) - 1
+        assert abs(groups - 100) <= 2
