@@ -8,8 +8,8 @@ The error of a group's cost
 ---------------------------
 `d` is the deviation from the median, `w` the weight. Row by row, `sums` holds pairs of the prefix
 sums S1 of w d, S2 of w d**2 and W of w. They start at the median and run outward, so each is a sum
-of terms of one sign: an extreme value spoils no sum but those that contain it. Of many values, parts are
-summed by themselves and then added up. The relative error of S1, S2 and W is at most
+of terms of one sign: an extreme value spoils no sum but those that contain it. Of many values,
+parts are summed by themselves and then added up. The relative error of S1, S2 and W is at most
 e = 4 (m + 16) u**2, if no term goes through more than m additions.
 
 A group's cost is c = (S2[j] - S2[i]) - m (S1[j] - S1[i]) with m = (S1[j] - S1[i]) / (W[j] - W[i]),
