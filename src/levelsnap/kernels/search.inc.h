@@ -49,6 +49,13 @@ static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, voi
     return nan;
 }
 
+/* A count and how many of four thresholds are below. */
+static INLINE COUNTER NAME_(below)(COUNTER count, const KEY *thresholds, KEY key)
+{
+    count = (COUNTER)(count + (thresholds[0] < key) + (thresholds[1] < key));
+    return (COUNTER)(count + (thresholds[2] < key) + (thresholds[3] < key));
+}
+
 /* Few thresholds: count those below, four after four, for a tile of elements at a time; the
  * compiler makes vectors of it. The thresholds are padded to a multiple of four; their number must
  * fit COUNTER. */
@@ -69,16 +76,11 @@ static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void
         for (ptrdiff_t i = 0; i < count; i++) {
             key[i] = LOAD(x[i]);
             nan |= IS_NAN(x[i]);
-            found[i] = (COUNTER)table->first;
+            found[i] = NAME_(below)((COUNTER)table->first, thresholds, key[i]);
         }
-        for (int t = 0; t < thresholds_there; t += 4) {
-            const KEY a = thresholds[t], b = thresholds[t + 1];
-            const KEY c = thresholds[t + 2], d = thresholds[t + 3];
-            for (ptrdiff_t i = 0; i < count; i++) {
-                const COUNTER below = (COUNTER)(found[i] + (a < key[i]) + (b < key[i]));
-                found[i] = (COUNTER)(below + (c < key[i]) + (d < key[i]));
-            }
-        }
+        for (int t = 4; t < thresholds_there; t += 4)
+            for (ptrdiff_t i = 0; i < count; i++)
+                found[i] = NAME_(below)(found[i], thresholds + t, key[i]);
         for (ptrdiff_t i = 0; i < count; i++)
             tile[i] = (uint32_t)found[i];
         ls_narrow(tile, count, table->label_size, labels);
