@@ -50,7 +50,7 @@ LEAST_PRICE = 2.0**-960
 # How much more than the best path, in prices, a path may cost for its positions to be kept.
 SLACK = 0.01
 # Passes, after one of which the slack is that small, for one that has as many groups as are wanted.
-MORE_PASSES = 2
+MORE_PASSES = 6
 # A ladder is climbed if there are no more values for each group.
 LADDER_GROUP = 40
 FEWEST_LADDER = 4096
