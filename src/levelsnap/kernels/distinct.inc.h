@@ -273,10 +273,8 @@ static ptrdiff_t NAME_(unique)(const ls_order *order, KEY *keys, ptrdiff_t n, ui
 static ptrdiff_t NAME_(unique_elements)(const ls_order *order, KEY *x, ptrdiff_t n,
                                         uint64_t *counts)
 {
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const KEY key = NAME_(ls_key)(order, x[i]);
-        x[i] = key + (order->zeros & (key == (KEY)order->top - 1));
-    }
+    for (ptrdiff_t i = 0; i < n; i++)
+        x[i] = NAME_(folded_key)(order, x[i]);
     while (n > 0 && (x[n - 1] < order->low || x[n - 1] > order->high))
         n--;
     return NAME_(unique)(order, x, n, counts);

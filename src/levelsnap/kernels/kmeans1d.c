@@ -197,36 +197,43 @@ int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, doub
 #define LAYERS ls_layers_portable
 #include "kmeans1d.inc.h"
 
+/* A kernel of an instruction set. */
+#ifdef LS_X86
+#define OF_ISA(isa, name)                                                                         \
+    ((isa) == 2 ? name##_avx512 : (isa) == 1 ? name##_avx2 : name##_portable)
+#else
+#define OF_ISA(isa, name) ((void)(isa), name##_portable)
+#endif
+
 void ls_pass_run(ls_pass *pass, ptrdiff_t steps, int isa)
 {
-#ifdef LS_X86
-    (isa == 2   ? ls_pass_run_avx512
-     : isa == 1 ? ls_pass_run_avx2
-                : ls_pass_run_portable)(pass, steps);
-#else
-    (void)isa;
-    ls_pass_run_portable(pass, steps);
-#endif
+    OF_ISA(isa, ls_pass_run)(pass, steps);
+}
+
+void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,
+                     const double *weights, ptrdiff_t n, double sign, int isa)
+{
+    OF_ISA(isa, ls_sums_add_all)(sums, deviation, rest, weights, n, sign);
 }
 
 ls_only *ls_is_only_of(int isa)
 {
-#ifdef LS_X86
-    return isa == 2 ? ls_is_only_avx512 : isa == 1 ? ls_is_only_avx2 : ls_is_only_portable;
-#else
-    (void)isa;
-    return ls_is_only_portable;
-#endif
+    return OF_ISA(isa, ls_is_only);
 }
 
 ls_climb *ls_climb_of(int isa)
 {
-#ifdef LS_X86
-    return isa == 2 ? ls_climb_avx512 : isa == 1 ? ls_climb_avx2 : ls_climb_portable;
-#else
-    (void)isa;
-    return ls_climb_portable;
-#endif
+    return OF_ISA(isa, ls_climb);
+}
+
+ls_choose_near *ls_choose_near_of(int isa)
+{
+    return OF_ISA(isa, ls_choose_near);
+}
+
+ls_layers *ls_layers_of(int isa)
+{
+    return OF_ISA(isa, ls_layers);
 }
 
 ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int64_t *path,
@@ -265,41 +272,6 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int6
         path[groups] = step;
     }
     return groups;
-}
-
-void ls_sums_add_all(ls_sums *sums, const double *deviation, const double *rest,
-                     const double *weights, ptrdiff_t n, double sign, int isa)
-{
-#ifdef LS_X86
-    (isa == 2   ? ls_sums_add_all_avx512
-     : isa == 1 ? ls_sums_add_all_avx2
-                : ls_sums_add_all_portable)(sums, deviation, rest, weights, n, sign);
-#else
-    (void)isa;
-    ls_sums_add_all_portable(sums, deviation, rest, weights, n, sign);
-#endif
-}
-
-ls_choose_near *ls_choose_near_of(int isa)
-{
-#ifdef LS_X86
-    return isa == 2   ? ls_choose_near_avx512
-           : isa == 1 ? ls_choose_near_avx2
-                      : ls_choose_near_portable;
-#else
-    (void)isa;
-    return ls_choose_near_portable;
-#endif
-}
-
-ls_layers *ls_layers_of(int isa)
-{
-#ifdef LS_X86
-    return isa == 2 ? ls_layers_avx512 : isa == 1 ? ls_layers_avx2 : ls_layers_portable;
-#else
-    (void)isa;
-    return ls_layers_portable;
-#endif
 }
 
 /* Whether a path by the edge from i to j surely costs more than the best one by the edge from
