@@ -283,7 +283,7 @@ class TestInstructionSets:
         problem, n = Problem(values, weights), len(values)
         cost = exact_costs(values, weights)
         unit = Fraction(2) ** problem.cost_exponent
-        passes = prices.Passes(problem.points, 2, 1)
+        passes = prices.Passes(problem.points, 1)
         for part in (3, 40, 1000):
             price = float(cost[0, n] * unit) / part
             if not 0 < price < np.inf:
@@ -324,7 +324,7 @@ class TestInstructionSets:
             cost = s2[i + 1 :] - s2[i] - (s1[i + 1 :] - s1[i]) ** 2 / np.arange(1, n - i + 1)
             after[i] = price + (after[i + 1 :] + cost).min()
         problem = Problem(values, None)
-        passes = prices.Passes(problem.points, 2, 1)
+        passes = prices.Passes(problem.points, 1)
         passes.run(price, 100)
         passes.complete()
         for least, exact_least in zip(passes.least, (before, after), strict=True):

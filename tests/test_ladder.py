@@ -101,5 +101,5 @@ def test_a_price_by_cells():
         w = np.diff(edges).astype(np.float64)
         means = np.add.reduceat(problem.deviation, edges[:-1]) / w
         price = ladder.about_price(means, w, 100, float(np.ptp(means)) ** 2 / 100, 0.2, 1.5, 1)
-        groups = len(prices.Passes(problem.points, 2, 1).run(price, 200)) - 1
+        groups = len(prices.Passes(problem.points, 1).run(price, 200)) - 1
         assert abs(groups - 100) <= 2

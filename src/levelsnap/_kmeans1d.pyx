@@ -491,14 +491,14 @@ def run_passes(
     ----------
     points : Points
     price : float
-    least : (passes, n + 1) array
-        Lower bounds, from position 0 in the first row, and from n in the second, if there is one.
-    previous : (passes, n + 1) array
+    least : (2, n + 1) array
+        Lower bounds, from position 0 in the first row, and from n in the second.
+    previous : (2, n + 1) array
         The position before on a path, from position 0 and n, of about that cost.
-    scratch : (passes, PASS_ROWS, n + 1 + PASS_LEAF) array
-    state : (passes, 2) int64 array
+    scratch : (2, PASS_ROWS, n + 1 + PASS_LEAF) array
+    state : (2, 2) int64 array
         How many positions each has done, and where it is to go on from; 0 at first.
-    until : (passes,) int64 array
+    until : (2,) int64 array
         How many positions are to be done, at least, counted from the end where a pass starts.
     threads : int
         One for each pass.
@@ -508,28 +508,28 @@ def run_passes(
     """
     cdef ls_pass runs[2]
     cdef Py_ssize_t steps[2]
-    cdef Py_ssize_t t, n_passes = min(<Py_ssize_t>2, least.shape[0])
-    for t in range(n_passes):
+    cdef Py_ssize_t t
+    for t in range(2):
         begin_pass(&runs[t], points, t, price, least, scratch)
         runs[t].previous = &previous[t, 0]
         runs[t].done, runs[t].first = state[t, 0], state[t, 1]
     with nogil:
         while True:
-            for t in range(n_passes):
+            for t in range(2):
                 steps[t] = min(<Py_ssize_t>PASS_STEPS, until[t] - runs[t].done)
-            if steps[0] <= 0 and (n_passes == 1 or steps[1] <= 0):
+            if steps[0] <= 0 and steps[1] <= 0:
                 break
             if threads == 1 or is_forked():
-                for t in range(n_passes):
+                for t in range(2):
                     ls_pass_run(&runs[t], steps[t], isa)
             else:
-                for t in prange(n_passes, num_threads=threads, schedule="static"):
+                for t in prange(2, num_threads=threads, schedule="static"):
                     ls_pass_run(&runs[t], steps[t], isa)
             with gil:
                 PyErr_CheckSignals()
                 if progress is not None:
-                    progress(sum([runs[t].done for t in range(n_passes)]) // n_passes)
-    for t in range(n_passes):
+                    progress((runs[0].done + runs[1].done) // 2)
+    for t in range(2):
         state[t, 0], state[t, 1] = runs[t].done, runs[t].first
 
 

@@ -155,7 +155,7 @@ class Search:
         price: float | None = None,
     ) -> None:
         self.problem, self.k = problem, k
-        self.passes = Passes(problem.points, 2, threads)
+        self.passes = Passes(problem.points, threads)
         self.bracket = Bracket(problem.points, k)
         self.price = first_price(problem, k, threads) if price is None else price
         self.limit = inf
@@ -304,23 +304,23 @@ def _balanced_edges(problem: Problem, cells: int) -> Edges:
 
 
 class Passes:
-    """Least costs with a price over some points, and the arrays that they take.
+    """Least costs with a price over some points, from both ends, and the arrays that they take.
 
     Attributes
     ----------
-    least : (passes, n + 1) array
+    least : (2, n + 1) array
         Lower bounds of the least cost from position 0 and, in the second row, to position n, as far
         as the passes have come.
     """
 
-    def __init__(self, points: Points, passes: int, threads: int) -> None:
+    def __init__(self, points: Points, threads: int) -> None:
         n = len(points)
         self.points = points
-        self.threads = min(threads, passes)
-        self.least = np.empty((passes, n + 1))
-        self.previous = np.empty((passes, n + 1), np.uint32)
-        self._scratch = np.empty((passes, PASS_ROWS, n + 1 + PASS_LEAF))
-        self._state = np.zeros((passes, 2), np.int64)
+        self.threads = min(threads, 2)
+        self.least = np.empty((2, n + 1))
+        self.previous = np.empty((2, n + 1), np.uint32)
+        self._scratch = np.empty((2, PASS_ROWS, n + 1 + PASS_LEAF))
+        self._state = np.zeros((2, 2), np.int64)
         self._path = np.empty(n + 1, np.int64)
         self._price = 0.0
         # The passes have met between these positions.
@@ -331,24 +331,19 @@ class Passes:
     ) -> Edges:
         """The edges of about the best groups at this price.
 
-        `reach`: about the number of points of a group. Where there are two passes, they only go on
-        until they meet.
+        `reach`: about the number of points of a group. The passes only go on until they meet.
         """
         n = len(self.points)
         self._price = price
         self._state[:] = 0
-        middle = n
-        if len(self.least) == 1:
-            self._go_on([n], progress)
-        else:
-            while True:
-                first, last = max(n // 2 - reach, 0), min(n // 2 + reach, n)
-                self._go_on([last, n - first], progress)
-                if is_cut_within(self.points, price, self.least, self._scratch, first, last):
-                    break
-                reach *= 2
-            self._meeting = first, last
-            middle = first + int(np.argmin(self._through()))
+        while True:
+            first, last = max(n // 2 - reach, 0), min(n // 2 + reach, n)
+            self._go_on([last, n - first], progress)
+            if is_cut_within(self.points, price, self.least, self._scratch, first, last):
+                break
+            reach *= 2
+        self._meeting = first, last
+        middle = first + int(np.argmin(self._through()))
         start, stop = path_through(self.previous, middle, self._path)
         return self._path[start:stop].copy()
 
