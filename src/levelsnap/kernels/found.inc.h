@@ -18,6 +18,20 @@ static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t 
 /* Elements that packed.inc.h takes at a time: through its steps but the last, and through all. */
 enum { CHUNK = 128, RUN = 2048 };
 
+/* Four by four: compilers take vectors of positions apart, which is slower. */
+static INLINE void fetch_cells(const uint32_t *packed, const uint32_t *at, uint32_t *cell)
+{
+    for (int j = 0; j < CHUNK; j += 4) {
+        uint64_t two[2];
+        memcpy(two, at + j, sizeof two);
+        __m128i four = _mm_cvtsi32_si128((int)packed[(uint32_t)two[0] >> LS_FRACTION_BITS]);
+        four = _mm_insert_epi32(four, (int)packed[two[0] >> (32 + LS_FRACTION_BITS)], 1);
+        four = _mm_insert_epi32(four, (int)packed[(uint32_t)two[1] >> LS_FRACTION_BITS], 2);
+        four = _mm_insert_epi32(four, (int)packed[two[1] >> (32 + LS_FRACTION_BITS)], 3);
+        _mm_storeu_si128((__m128i *)(cell + j), four);
+    }
+}
+
 /* Labels of CHUNK elements, a run's from i on. Lists those that are undecided, without a branch for
  * up to one in a group, the usual case; returns the length of the list. */
 static INLINE int packed_labels(const uint32_t *at, const uint32_t *cell, int i, uint16_t *label,

@@ -69,8 +69,7 @@ static int NAME_(packed)(const ls_table *table, const void *x_, ptrdiff_t n, voi
                 chunk = memcpy(padded, chunk, (size_t)(count - i) * sizeof(ELEMENT));
             }
             nan |= NAME_(positions)(grid, chunk, at);
-            for (int j = 0; j < CHUNK; j++)
-                cell[j] = grid->packed[at[j] >> LS_FRACTION_BITS];
+            fetch_cells(grid->packed, at, cell);
             some = packed_labels(at, cell, i, label, undecided, some);
         }
         int more = 0; /* of which the next threshold is below, too */
