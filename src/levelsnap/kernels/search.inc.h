@@ -66,24 +66,23 @@ static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void
     const ELEMENT *x = x_;
     char *labels = labels_;
     const int thresholds_there = (int)(table->k - 1 - table->first);
-    uint32_t tile[TILE];
-    KEY key[TILE];
     COUNTER found[TILE];
     int nan = 0;
     (void)values;
     for (ptrdiff_t count; n > 0; n -= count) {
         count = n < TILE ? n : TILE;
         for (ptrdiff_t i = 0; i < count; i++) {
-            key[i] = LOAD(x[i]);
             nan |= IS_NAN(x[i]);
-            found[i] = NAME_(below)((COUNTER)table->first, thresholds, key[i]);
+            found[i] = NAME_(below)((COUNTER)table->first, thresholds, LOAD(x[i]));
         }
         for (int t = 4; t < thresholds_there; t += 4)
             for (ptrdiff_t i = 0; i < count; i++)
-                found[i] = NAME_(below)(found[i], thresholds + t, key[i]);
-        for (ptrdiff_t i = 0; i < count; i++)
-            tile[i] = (uint32_t)found[i];
-        ls_narrow(tile, count, table->label_size, labels);
+                found[i] = NAME_(below)(found[i], thresholds + t, LOAD(x[i]));
+#define PUT(LABEL)                                                                                \
+    for (ptrdiff_t i = 0; i < count; i++)                                                         \
+        ((LABEL *)labels)[i] = (LABEL)found[i]
+        BY_SIZE(table->label_size, PUT(uint8_t), PUT(uint16_t), PUT(uint32_t), PUT(uint64_t))
+#undef PUT
         labels += count * table->label_size;
         x += count;
     }
