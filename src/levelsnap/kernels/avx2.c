@@ -370,7 +370,7 @@ void ls_reverse_bytes_avx2(void *to_, const void *from_, ptrdiff_t n, int size)
 {
     uint8_t order[32];
     for (int i = 0; i < 32; i++) /* of each half of a register */
-        order[i] = (uint8_t)((i / size * size + size - 1 - i % size) % 16);
+        order[i] = (uint8_t)((i ^ (size - 1)) % 16);
     const __m256i shuffle = LOADV(order);
     const ptrdiff_t bytes = n * size, whole = bytes / 32 * 32;
     char *to = to_;
