@@ -3,6 +3,7 @@
 #define LEVELSNAP_KERNELS_H
 
 #include "distinct.h"
+#include "target.h"
 
 extern const int ls_element_size[LS_TYPES];
 
@@ -102,6 +103,13 @@ void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
 /* Bytes that a kernel asks the memory for ahead of its reads: the CPU's own prefetching starts anew
  * on each page of 4096 bytes. */
 #define AHEAD 4096
+
+/* Of what is ahead of `bytes` bytes that are read next. */
+static inline void ls_prefetch(const void *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LS_LINE)
+        LS_PREFETCH((uintptr_t)p + AHEAD + i);
+}
 
 /* Elements before the next line: what is written past the caches is written by whole lines, as each
  * part of one takes as long. */
