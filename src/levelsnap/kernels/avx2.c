@@ -339,7 +339,8 @@ static INLINE __m256i look_up_half(const __m128i *differences, __m256i x)
     return found;
 }
 
-static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t *out, int stream)
+static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t *out, int stream,
+                    ptrdiff_t gap)
 {
     __m128i table[16];
     memcpy(table, entries, sizeof table);
@@ -353,7 +354,7 @@ static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t 
     for (; i + 32 <= end; i += 32) {
         const __m256i some = LOADV(x + i);
         const __m256i others = _mm256_xor_si256(some, _mm256_set1_epi8(INT8_MIN));
-        PREFETCH(x + i);
+        LS_PREFETCH((uintptr_t)(x + i) + ls_ahead(x + i, x + n, gap));
         put((char *)out + i,
             _mm256_xor_si256(look_up_half(table, some), look_up_half(table + 8, others)), stream);
     }

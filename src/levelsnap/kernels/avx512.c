@@ -463,7 +463,7 @@ static INLINE void look_up_part(const __m512i *table, const uint8_t *x, ptrdiff_
 }
 
 static void look_up_all(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t *out,
-                        int stream)
+                        int stream, ptrdiff_t gap)
 {
     __m512i table[4];
     memcpy(table, entries, sizeof table);
@@ -472,7 +472,7 @@ static void look_up_all(const void *entries, const uint8_t *x, ptrdiff_t n, uint
     look_up_part(table, x, i, out);
     for (; i + 64 <= n; i += 64) {
         const __m512i found = look_up(table, LOADV(x + i));
-        PREFETCH(x + i);
+        LS_PREFETCH((uintptr_t)(x + i) + ls_ahead(x + i, x + n, gap));
         if (stream)
             STREAM(out + i, found);
         else

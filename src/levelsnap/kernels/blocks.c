@@ -86,6 +86,17 @@ static int row_is_streamed(const ls_job *job, const ls_operand *operand)
         || job->shape[job->ndim - 1] * operand->size >= STREAMED_ROW;
 }
 
+/* Bytes between rows of the image where the kernel gets these whole. */
+static ptrdiff_t gap_of_rows(const ls_job *job)
+{
+    const ls_operand *image = &job->operand[LS_IMAGE];
+    const int inner = job->ndim - 1;
+    if (inner < 1 || !image->direct || !rows_are_long(job)
+        || (job->operand[LS_VALUES].data && !job->table.fused))
+        return 0;
+    return image->strides[inner - 1] - job->shape[inner] * image->size;
+}
+
 /* Whether rows of an operand, if there is one, are used where they are. */
 static int in_place(const ls_operand *operand)
 {
@@ -131,6 +142,7 @@ void ls_plan(ls_job *job)
                      && row_is_streamed(job, labels) && row_is_streamed(job, values)
                      && in_place(labels) && in_place(values)
                      && (!values->data || job->table.fused);
+    job->table.gap = gap_of_rows(job);
 }
 
 static cursor cursor_at(const ls_job *job, ptrdiff_t start)

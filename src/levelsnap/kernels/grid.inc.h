@@ -54,7 +54,7 @@ static int NAME_(grid)(const ls_table *table, const void *x_, ptrdiff_t n, void 
     (void)values;
     for (ptrdiff_t count; n > 0; n -= count) {
         count = n < TILE ? n : TILE;
-        ls_prefetch(x, (size_t)count * sizeof *x);
+        ls_prefetch(x, (size_t)count * sizeof *x, x + n, table->gap);
         for (ptrdiff_t i = 0; i < count; i++)
             nan |= IS_NAN(x[i]);
         NAME_(cells)(grid, x, count, cell);

@@ -46,7 +46,7 @@ extern const ls_tree_kernels ls_trees_avx2[LS_TYPES], ls_trees_avx512[LS_TYPES];
 /* 8-bit patterns to 8-bit entries, by a look-up in 256 of them; `stream`: past the caches. */
 ls_kernel ls_bytes_avx2, ls_bytes_vbmi;
 typedef void ls_look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t *out,
-                        int stream);
+                        int stream, ptrdiff_t gap);
 int ls_by_byte(const ls_table *table, const uint8_t *x, ptrdiff_t n, uint8_t *labels,
                uint8_t *values, ls_look_up *look_up);
 int ls_has_vbmi(void);
@@ -104,11 +104,18 @@ void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
  * on each page of 4096 bytes. */
 #define AHEAD 4096
 
-/* Of what is ahead of `bytes` bytes that are read next. */
-static inline void ls_prefetch(const void *p, size_t bytes)
+/* As many, at the end of a row over the gap to the next one. */
+static inline uintptr_t ls_ahead(const void *p, const void *end, ptrdiff_t gap)
 {
+    return AHEAD + ((const char *)end - (const char *)p > AHEAD ? 0 : (uintptr_t)gap);
+}
+
+/* For a tile of a run. */
+static inline void ls_prefetch(const void *p, size_t bytes, const void *end, ptrdiff_t gap)
+{
+    const uintptr_t to = (uintptr_t)p + ls_ahead(p, end, gap);
     for (size_t i = 0; i < bytes; i += LS_LINE)
-        LS_PREFETCH((uintptr_t)p + AHEAD + i);
+        LS_PREFETCH(to + i);
 }
 
 /* Elements before the next line: what is written past the caches is written by whole lines, as each

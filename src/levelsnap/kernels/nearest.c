@@ -208,10 +208,11 @@ int ls_by_byte(const ls_table *table, const uint8_t *x, ptrdiff_t n, uint8_t *la
     const ptrdiff_t tile = labels && values ? 1 << 14 : n;
     for (ptrdiff_t i = 0; i < n; i += tile) {
         const ptrdiff_t count = n - i < tile ? n - i : tile;
+        const ptrdiff_t gap = i + count == n ? table->gap : 0;
         if (labels)
-            look_up(table->pattern_labels, x + i, count, labels + i, table->stream);
+            look_up(table->pattern_labels, x + i, count, labels + i, table->stream, gap);
         if (values)
-            look_up(table->values, x + i, count, values + i, table->stream);
+            look_up(table->values, x + i, count, values + i, table->stream, gap);
     }
     return 0;
 }

@@ -34,7 +34,7 @@ static INLINE int NAME_(to_nodes)(const ls_table *table, const ELEMENT *x, int n
     NAME_(load_tree)(table, MAX_DEPTH, tree);
     for (int i = 0; i < n; i += GROUP) {
         VEC raw[VECTORS], position[VECTORS];
-        nan = NAN_OR(nan, NAME_(descend)(tree, table->tree_depth, 1, x + i, raw, position));
+        nan = NAN_OR(nan, NAME_(descend)(tree, table->tree_depth, 1, x + i, AHEAD, raw, position));
         for (int u = 0; u < VECTORS; u++)
             PUT_NODES(node + i + u * LANES, position[u]);
     }

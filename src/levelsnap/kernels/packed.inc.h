@@ -11,7 +11,7 @@
  * Cells are fetched one by one: no slower than by the instructions that gather on the CPUs that
  * have quick ones, and much quicker on the others.
  *
- * Of the instruction set and lane size: VEC, LANES, LOADV, SPREAD, PREFETCH, MASK, NO_NAN, NAN_OR,
+ * Of the instruction set and lane size: VEC, LANES, LOADV, SPREAD, MASK, NO_NAN, NAN_OR,
  * ANY_NAN, of unsigned lanes MAXU, MINU, SUB, SHIFT_LEFT, SHIFT_RIGHT, PUT_POSITIONS (as 32 bits),
  * and what found.inc.h defines. Of the type: NAME, ELEMENT, IS_NAN, ORDERED (as ls_float32_key and
  * its like), LINEAR (positions, for floats; NaN's is within bounds).
@@ -22,7 +22,8 @@
 #endif
 
 /* Positions of CHUNK elements. Returns nonzero for a NaN. */
-static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uint32_t *at)
+static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uintptr_t ahead,
+                                  uint32_t *at)
 {
     const ELEMENT low = (ELEMENT)grid->low, last = (ELEMENT)grid->last;
     const ELEMENT scale = (ELEMENT)grid->scale;
@@ -32,7 +33,7 @@ static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uint32
     (void)low, (void)last;
     for (int i = 0; i < CHUNK; i += LANES) {
         const VEC v = LOADV(x + i);
-        PREFETCH(x + i);
+        LS_PREFETCH((uintptr_t)(x + i) + ahead);
         nan = NAN_OR(nan, IS_NAN(v));
         if (scale > 0)
             PUT_POSITIONS(at + i, LINEAR(v, low, scale, last));
@@ -68,7 +69,7 @@ static int NAME_(packed)(const ls_table *table, const void *x_, ptrdiff_t n, voi
                 memset(padded, 0, sizeof padded);
                 chunk = memcpy(padded, chunk, (size_t)(count - i) * sizeof(ELEMENT));
             }
-            nan |= NAME_(positions)(grid, chunk, at);
+            nan |= NAME_(positions)(grid, chunk, ls_ahead(x + i, x + n, table->gap), at);
             fetch_cells(grid->packed, at, cell);
             some = packed_labels(at, cell, i, label, undecided, some);
         }

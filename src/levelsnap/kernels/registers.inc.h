@@ -8,7 +8,7 @@
  * the levels are fetched in the same way.
  *
  * Of the instruction set and lane size: VEC, MASK, LANES, VECTORS, ZERO, SPREAD, LOADV, STOREU,
- * STREAM, PREFETCH, LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET,
+ * STREAM, LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET,
  * STEP, ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS, MAX_DEPTH, and COUNT_STEP or not. Of the
  * type: NAME, ELEMENT, KEY, TABLE_KEY if it is not SAME (what BELOW compares), BELOW, IS_NAN and, if
  * there is a quicker way than twice that, EITHER_NAN.
@@ -78,12 +78,12 @@ static INLINE void NAME_(count)(const VEC *tables, int levels, const VEC *key, V
 #endif
 
 /* Loads GROUP elements and takes them down the tree. `deep` is a constant. */
-static INLINE MASK NAME_(descend)(const VEC *tree, int depth, int deep, const ELEMENT *x, VEC *raw,
-                                  VEC *position)
+static INLINE MASK NAME_(descend)(const VEC *tree, int depth, int deep, const ELEMENT *x,
+                                  uintptr_t ahead, VEC *raw, VEC *position)
 {
     VEC key[VECTORS];
     for (int u = 0; u < VECTORS; u++)
-        PREFETCH(x + u * LANES);
+        LS_PREFETCH((uintptr_t)(x + u * LANES) + ahead);
     for (int u = 0; u < VECTORS; u++) {
         raw[u] = LOADV(x + u * LANES);
         key[u] = KEY(raw[u]);
@@ -125,11 +125,12 @@ static INLINE MASK NAME_(descend)(const VEC *tree, int depth, int deep, const EL
 
 /* GROUP elements. `deep` and `registers` (of the palette) are constants. */
 static INLINE MASK NAME_(group)(const ls_table *table, const VEC *tree, int deep,
-                                const VEC *palette, int registers, const ELEMENT *x, VEC first,
-                                char *labels, ELEMENT *values, int stream)
+                                const VEC *palette, int registers, const ELEMENT *x,
+                                uintptr_t ahead, VEC first, char *labels, ELEMENT *values,
+                                int stream)
 {
     VEC raw[VECTORS], position[VECTORS];
-    const MASK nan = NAME_(descend)(tree, table->tree_depth, deep, x, raw, position);
+    const MASK nan = NAME_(descend)(tree, table->tree_depth, deep, x, ahead, raw, position);
     if (registers)
         for (int u = 0; u < VECTORS; u++) {
             VEC value = NAME_(fetch)(palette, registers, position[u]);
@@ -167,16 +168,17 @@ static INLINE int NAME_(run)(const ls_table *table, int deep, int registers, con
                                     : ls_to_line(labels, (size_t)label_size);
         if (n >= GROUP && count == 0) {
             count = GROUP;
-            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, x, first, labels,
-                                           values, stream));
+            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, x,
+                                           ls_ahead(x, x + n, table->gap), first, labels, values,
+                                           stream));
         } else {
             ELEMENT some[GROUP] = {0}, some_values[GROUP];
             _Alignas(LS_LINE) char some_labels[GROUP * 8];
             count = count && count < GROUP ? count : GROUP;
             count = count < n ? count : n;
             memcpy(some, x, (size_t)count * sizeof(ELEMENT));
-            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, some, first,
-                                           labels ? some_labels : NULL, some_values, 0));
+            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, some, AHEAD,
+                                           first, labels ? some_labels : NULL, some_values, 0));
             if (labels)
                 memcpy(labels, some_labels, (size_t)(count * label_size));
             if (registers)

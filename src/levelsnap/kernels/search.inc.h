@@ -37,7 +37,7 @@ static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, voi
     (void)values;
     for (ptrdiff_t count; n > 0; n -= count) {
         count = n < TILE ? n : TILE;
-        ls_prefetch(x, (size_t)count * sizeof *x);
+        ls_prefetch(x, (size_t)count * sizeof *x, x + n, table->gap);
         ptrdiff_t i = 0;
         for (; i + LANES <= count; i += LANES)
             nan |= NAME_(lanes)(thresholds, half, first, x + i, LANES, tile + i);
@@ -72,7 +72,7 @@ static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void
     (void)values;
     for (ptrdiff_t count; n > 0; n -= count) {
         count = n < TILE ? n : TILE;
-        ls_prefetch(x, (size_t)count * sizeof *x);
+        ls_prefetch(x, (size_t)count * sizeof *x, x + n, table->gap);
         for (ptrdiff_t i = 0; i < count; i++) {
             nan |= IS_NAN(x[i]);
             found[i] = NAME_(below)((COUNTER)table->first, thresholds, LOAD(x[i]));
