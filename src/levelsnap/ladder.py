@@ -33,6 +33,8 @@ FIRST_STEP = 0.25
 # As far as prices, which are rounded, are told apart.
 LEAST_STEP = 2.0**-38
 MOST_CLIMBS = 8
+# Numbers of groups that are so far apart at two prices follow a smooth curve between.
+SMOOTH = 256
 # Values of a sample, and of each run of neighbours in it.
 SAMPLE = 1 << 12
 SAMPLE_RUN = 1 << 7
@@ -59,6 +61,8 @@ class Ladder:
 
     Attributes
     ----------
+    size : int
+        n
     prices : (PASS_LEAF,) array, ascending
         Those of the last climb.
     totals : (PASS_LEAF,) array
@@ -66,7 +70,7 @@ class Ladder:
     """
 
     def __init__(self, x: NDArray, weights: NDArray | None, threads: int) -> None:
-        n = self._n = len(x)
+        n = self.size = len(x)
         # A cut lies where the two overlap, as no group is as long.
         steps = min(n // 2 + LADDER_LONGEST // 2 + PASS_LEAF, n)
         steps = (steps + PASS_LEAF - 1) // PASS_LEAF * PASS_LEAF
@@ -93,7 +97,7 @@ class Ladder:
         if base < 0:
             return False
         # By way of each position where the two overlap.
-        low, high = self._first - base, self._n + 1 - self._first - base
+        low, high = self._first - base, self.size + 1 - self._first - base
         self._through = self._rows[0, low:high] + self._rows[1, low:high][::-1]
         self.totals = self._through.min(axis=0) + self._rows[:, -1].sum(axis=0)
         return True
@@ -110,17 +114,17 @@ class Ladder:
         price, through = float(self.prices[which]), self._through[:, which]
         # More than errors add up to: of each group about as below, and of its cost.
         groups = self.totals[which] / price
-        slack = (4e-12 * groups + 8e-15 * self._n**2 / groups) * price
+        slack = (4e-12 * groups + 8e-15 * self.size**2 / groups) * price
         near = np.flatnonzero(through <= through.min() + slack) + self._first
         # Where one path has all of these, it ends at the last one, coming from below.
         paths, gaps, errors = self._back(near[0], near[-1])
-        down, up = paths[0], self._n - paths[1]
+        down, up = paths[0], self.size - paths[1]
         parting = int(np.searchsorted(-down, -near[0]))
         joined = len(up) > parting and bool((down[parting::-1] == up[: parting + 1]).all())
         if not joined:
             middle = int(through.argmin()) + self._first
             paths = self._back(middle, middle)[0]
-            return price, np.concatenate([paths[0][:0:-1], self._n - paths[1]]), False
+            return price, np.concatenate([paths[0][:0:-1], self.size - paths[1]]), False
         edges = np.concatenate([down[:parting:-1], up])
         proved = 2 * sum(errors) < slack < 2.0**-11 * price
         proved = proved and bool((edges[np.searchsorted(edges, near)] == near).all())
@@ -136,7 +140,7 @@ class Ladder:
         As `ladder_back` gives them: each from its end, with gaps and errors.
         """
         least = self._least
-        steps = np.array([high, self._n - low])
+        steps = np.array([high, self.size - low])
         paths, gaps = np.empty(least.shape, np.int64), np.empty(least.shape)
         groups, errors = ladder_back(
             self._x, self.prices, self._which, least, self._origins, self._starts, steps, paths,
@@ -187,10 +191,11 @@ class Ladder:
 
     def _exact_cost(self, side: int, steps: list[int]) -> Fraction:
         """Of the groups between descending steps, with their prices."""
-        total = Fraction(float(self.prices[self._which])) * (len(steps) - 1)
+        total: Fraction = Fraction(float(self.prices[self._which])) * (len(steps) - 1)
         for last, first in pairwise(steps):
             x = [Fraction(v) for v in self._x[side, PASS_LEAF + first : PASS_LEAF + last].tolist()]
-            total += sum(v * v for v in x) - sum(x) ** 2 / len(x)
+            zero = Fraction(0)
+            total += sum((v * v for v in x), zero) - sum(x, zero) ** 2 / len(x)
         return total
 
 
@@ -227,8 +232,10 @@ class Climber:
 
     def __init__(self, ladder: Ladder, k: float, close: bool = False) -> None:
         self.ladder, self._k, self._close = ladder, k, close
-        # The price is about this power of 1 / groups (Panter and Dite 1951).
-        self._power = 3.0
+        # The price is about this power of 1 / groups (Panter and Dite 1951), or a higher one where
+        # few values have a neighbour in their group.
+        share = k / max(ladder.size - k, 1.0)
+        self._power, self._most_power = 3 + 2 * share, 12 + 8 * share
         self.gap = np.inf
         self.guess: float | None = None
         # The logarithms of prices of more and of fewer groups.
@@ -256,18 +263,23 @@ class Climber:
             more, fewer = counts >= self._k, counts < self._k
             self._low = max([self._low, *logs[:-1][more]])
             self._high = min([self._high, *logs[1:][fewer]])
-            logs = (logs[1:] + logs[:-1]) / 2
+            # Counts are those at the middle, but for what is of the third order.
+            logs = np.log((prices[1:] + prices[:-1]) / 2)
             at = int(np.clip(np.count_nonzero(more), 1, len(counts) - 1))
             if counts[at - 1] > counts[at]:
                 power = (logs[at] - logs[at - 1]) / np.log(counts[at - 1] / counts[at])
-                self._power = float(np.clip(power, 1.0, 12.0))
+                self._power = float(np.clip(power, 1.0, self._most_power))
             self.gap = counts[at - 1] - counts[at]
             at -= counts[at - 1] - self._k < self._k - counts[at]
             log = logs[at] + self._power * np.log(counts[at] / self._k)
+            middle = min(max(at, 1), len(counts) - 2)
+            some = slice(middle - 1, middle + 2)
+            if (np.diff(counts[some]) < -SMOOTH).all():
+                log = _parabola(counts[some], logs[some], self._k)
             if not self._low < log < self._high and np.isfinite(self._low + self._high):
                 log = (self._low + self._high) / 2
             self.guess = price = float(np.exp(log))
-            if more[0] and fewer[-1]:
+            if (more[0] and fewer[-1]) or self._k in self.known()[1]:
                 return price
             # Not beyond the prices between which the one of k groups is known to be.
             step = min(2 * step, max(step, FIRST_STEP), (self._high - self._low) / len(counts))
@@ -282,6 +294,13 @@ class Climber:
         fewest = np.ceil(counts - rounded)[1:]
         known = np.flatnonzero(fewest == np.floor(counts + rounded)[:-1])
         return known + 1, fewest[known].astype(np.int64)
+
+
+def _parabola(x: NDArray[np.float64], y: NDArray[np.float64], at: float) -> float:
+    """Of the parabola through three points."""
+    first = (y[1] - y[0]) / (x[1] - x[0])
+    second = ((y[2] - y[1]) / (x[2] - x[1]) - first) / (x[2] - x[0])
+    return float(y[0] + (at - x[0]) * (first + (at - x[1]) * second))
 
 
 def about_price(
@@ -364,7 +383,9 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
         found = about_price(np.cumsum(gaps), None, part, price, FIRST_STEP, 0.5 * part**0.5, 1)
         if found is None:
             return [], None
-        price, off = found, 0.8 * k / part**0.5
+        # As the root of how many values of the sample have a cut before them, or have none.
+        fewer = min(part, SAMPLE - part)
+        price, off = found, 0.8 * fewer**0.5 * (n / SAMPLE)
         if n >= 2 * CELLS_OF_GROUP * k:
             found = gathered_price(x, k, price, off, CELLS_OF_GROUP, 8, threads)
             if found is not None:
