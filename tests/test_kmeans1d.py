@@ -657,6 +657,33 @@ def test_what_scaling_loses_is_not_taken_for_exact(values, weights):
         assert centers.tolist() == list(exact_means(values, weights, cuts))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_means_without_sums(threads):
+    """Of pairs, of ties between two doubles, of single values, about 0 and near the limits."""
+    random = np.random.default_rng(12)
+    for values in (
+        random.random(3000),
+        random.normal(size=3000),
+        random.normal(size=3000) * 1e-310,
+        random.normal(size=3000) * 1e300,
+        random.integers(-(2**52), 2**52, 3000).astype(np.float64),
+        random.random(3000).astype(np.float32),
+        random.integers(0, 2**16, 3000).astype(np.uint16),
+        random.integers(-(2**62), 2**62, 3000),
+        np.concatenate([[-0.0], 2.0 ** np.arange(-1000.0, 1000.0)]),
+    ):
+        some = np.unique(values)
+        for groups in (len(some), len(some) // 2, 100, 3):
+            cuts = np.sort(random.choice(len(some) - 1, groups - 1, replace=False)) + 1
+            quick = Problem(some, None, threads)
+            summed = Problem(some, None)
+            assert len(summed.points) == len(quick) == len(some)
+            assert not quick.is_summed
+            found = kmeans1d._means(quick, kmeans1d._edges(cuts, len(some)))
+            wanted = kmeans1d._means(summed, kmeans1d._edges(cuts, len(some)))
+            assert found.tobytes() == wanted.tobytes()
+
+
 def test_gil_is_released():
     values = np.unique(np.random.default_rng(0).normal(size=200_000))
     ticks, over = [], threading.Event()

@@ -44,7 +44,7 @@ class TestInstructionSets:
         for groups in (2, 10, 40):
             some = float(cost[0, n]) / groups**3 * 1.1 ** np.arange(8)
             assert climber.climb(some)
-            for price, total in zip(some, climber.totals, strict=True):
+            for price, total in zip(climber.prices, climber.totals, strict=True):
                 before = [Fraction(0)]
                 for j in range(1, n + 1):
                     least = min(before[i] + cost[i, j] for i in range(j))
@@ -52,7 +52,7 @@ class TestInstructionSets:
                 assert Fraction(total) <= before[n] <= Fraction(total) * (1 + Fraction(1, 10**9))
             for which in (0, 5):
                 price, edges, _ = climber.path(which)
-                assert price == some[which]
+                assert price == climber.prices[which] == pytest.approx(some[which], rel=1e-9)
                 assert (edges[0], edges[-1]) == (0, n)
                 pieces = zip(edges.tolist(), edges[1:].tolist(), strict=False)
                 path = sum(cost[i, j] + Fraction(price) for i, j in pieces)
@@ -85,10 +85,52 @@ def test_what_is_proved(monkeypatch):
             assert len(prices.best_cuts(Problem(values, None), k, threads=2)) == k - 1
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_that_move_on(threads):
+    """Of many rows from far origins, bounds are still as close, and the one best path is proved."""
+    x = np.sort(np.random.default_rng(8).random(40_000))
+    problem = Problem(x, None)
+    for k in (400, 9000, 30_000):
+        cuts = prices.best_cuts(problem, k, threads=threads)
+        edges = np.concatenate([[0], cuts, [len(x)]])
+        (price, found, proved), *others = ladder.ladder_paths(
+            problem.separate(), k, prices._dense_price(problem, k), threads
+        )[0]
+        assert proved
+        assert not others
+        assert found.tolist() == edges.tolist()
+        climber = ladder.Ladder(problem.separate(), None, threads)
+        assert climber.climb(price * (1 + 1e-6 * ladder.RUNGS))
+        least = problem.cost(edges)[0] + climber.prices[ladder.LIKELIEST] * k
+        assert climber.totals[ladder.LIKELIEST] == pytest.approx(least, rel=1e-10)
+
+
+def test_rivals_of_the_best_path(monkeypatch):
+    """What bounds do not tell apart is compared exactly, and a tie is left to others."""
+    random = np.random.default_rng(9)
+    x = np.cumsum(random.random(20_000))
+    plain = ladder.Ladder(x, None, 1)
+    assert plain.climb(3.0 * 1.01**ladder.RUNGS)
+    assert plain.path(ladder.LIKELIEST)[2]
+    paths, gaps, _ = plain._back(10_000, 10_000)
+    for side in range(2):
+        assert np.count_nonzero(gaps[side] < 1e-3) > 0
+        assert plain._is_alone(side, paths[side], gaps[side], 1e-3)
+        with monkeypatch.context() as patch:
+            patch.setattr(plain, "_exact_cost", lambda *_: 0)
+            assert not plain._is_alone(side, paths[side], gaps[side], 1e-3)
+    tied = np.arange(20_000.0)  # groups of 2 and of 3 are equally good at this price
+    even = ladder.Ladder(tied, None, 1)
+    assert even.climb(2.5 * 1.001**ladder.RUNGS)
+    assert not even.path(ladder.LIKELIEST)[2]
+
+
 def test_where_groups_are_too_long():
     x = np.concatenate([np.arange(1000) * 1e-9, 1 + np.arange(1000)])
     assert not ladder.Ladder(x, None, 1).climb(np.full(8, 0.1))
     assert ladder.ladder_paths(x, 900, 0.1, 1)[0] == []
+    assert ladder.longest_group(x, 900) > 500
+    assert 15 < ladder.longest_group(np.arange(10_000.0), 500) < 25
 
 
 def test_a_price_by_cells():
@@ -103,3 +145,5 @@ def test_a_price_by_cells():
         price = ladder.about_price(means, w, 100, float(np.ptp(means)) ** 2 / 100, 0.2, 1.5, 1)
         groups = len(prices.Passes(problem.points, 1).run(price, 200)) - 1
         assert abs(groups - 100) <= 2
+    price = ladder.gathered_price(problem.separate(), 100, price * 1.1, 5, 16, 1.5, 1)
+    assert abs(len(prices.Passes(problem.points, 1).run(price, 200)) - 1 - 100) <= 2

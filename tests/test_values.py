@@ -247,6 +247,30 @@ def rng_pool(n, size, dtype, spread):
     return pool[rng.integers(n, size=size)]
 
 
+@pytest.mark.parametrize("dtype", WIDE)
+def test_values_that_ascend_already(dtype, monkeypatch):
+    monkeypatch.setattr(values, "RUN", 8)
+    some = np.arange(30).astype(dtype)
+    if dtype.kind != "u":
+        some -= some.dtype.type(10)
+    inputs = [some, some[:2], some[:9], some[::3], np.append(some, some[-1]), some[::-1]]
+    if dtype.kind == "f":
+        some = some.copy()
+        some[10] = -0.0
+        inputs += [some, np.append(some, np.nan), np.append(some, np.inf)]
+        inputs += [some[:0], np.array([np.nan], dtype)]
+    for image in inputs:
+        wanted, counts = expected(image)
+        found = values._ascending(image, wanted.dtype)
+        if found is not None:
+            assert found.tobytes() == wanted.tobytes()
+            assert not np.shares_memory(found, image)
+        assert (found is not None) == (len(image) > 1 and bool((image[1:] > image[:-1]).all()))
+        both = find_values(image, None, 1, True)
+        assert_array_equal(both[0], wanted)
+        assert_array_equal(both[1], counts)
+
+
 @pytest.mark.parametrize(
     ("dtype", "n", "spread", "counted", "way"),
     [

@@ -9,6 +9,7 @@ PASS_ROWS: int
 PASS_LEAF: int
 LADDER_LONGEST: int
 LADDER_ROWS: int
+LADDER_GRID: float
 
 class SweepEnd(IntEnum):
     DONE = ...
@@ -84,6 +85,7 @@ def climb(
     which: int,
     rows: np.ndarray[Any, Any],
     least: np.ndarray[Any, Any],
+    origins: np.ndarray[Any, Any],
     first: np.ndarray[Any, Any],
     costs: np.ndarray[Any, Any],
     threads: int,
@@ -94,11 +96,11 @@ def ladder_back(
     prices: np.ndarray[Any, Any],
     which: int,
     least: np.ndarray[Any, Any],
+    origins: np.ndarray[Any, Any],
     first: np.ndarray[Any, Any],
     steps: np.ndarray[Any, Any],
-    behind: np.ndarray[Any, Any],
     paths: np.ndarray[Any, Any],
-    upper: np.ndarray[Any, Any],
+    gaps: np.ndarray[Any, Any],
     threads: int,
 ) -> tuple[tuple[int, int], tuple[float, float]]: ...
 def layers(
@@ -210,4 +212,11 @@ def round_means(
     edges: np.ndarray[Any, Any],
     means: np.ndarray[Any, Any],
     safe: np.ndarray[Any, Any],
+) -> None: ...
+def lone_means(
+    values: np.ndarray[Any, Any],
+    edges: np.ndarray[Any, Any],
+    means: np.ndarray[Any, Any],
+    safe: np.ndarray[Any, Any],
+    threads: int,
 ) -> None: ...

@@ -92,6 +92,7 @@ cdef extern from "kmeans1d.h" nogil:
         double *rows
         int which
         double *least
+        double *origins
         int32_t *first
         double *costs
 
@@ -163,6 +164,7 @@ cdef extern from "kmeans1d.h" nogil:
         LS_LEAF
         LS_LONGEST
         LS_LADDER_ROWS
+    double LS_LADDER_GRID
 
     ls_pair ls_two_sum(double a, double b)
     void ls_sums_add(
@@ -184,11 +186,11 @@ cdef extern from "kmeans1d.h" nogil:
     bint ls_round_mean(
         const double *values, const double *weights, Py_ssize_t n, double *mean
     )
+    bint ls_lone_mean(const double *values, Py_ssize_t n, double *mean)
     ls_choose_near *ls_choose_near_of(int isa)
     Py_ssize_t (*ls_climb_of(int isa))(const ls_ladder *ladder)
     Py_ssize_t ls_ladder_back(
-        const ls_ladder *ladder, Py_ssize_t step, double behind, int64_t *path, double *upper,
-        double *low
+        const ls_ladder *ladder, Py_ssize_t step, int64_t *path, double *gaps, double *error
     )
     bint (*ls_layers_of(int isa))(
         const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
@@ -214,6 +216,7 @@ PASS_ROWS = LS_PASS_ROWS
 PASS_LEAF = LS_LEAF
 LADDER_LONGEST = LS_LONGEST
 LADDER_ROWS = LS_LADDER_ROWS
+LADDER_GRID = LS_LADDER_GRID
 
 
 class SweepEnd(IntEnum):
@@ -601,7 +604,8 @@ def is_only_path(
 
 cdef void begin_ladder(
     ls_ladder *ladder, Py_ssize_t side, const double[:, ::1] x, const double[:, ::1] weights,
-    const double[::1] prices, int which, double[:, ::1] least, int32_t[:, ::1] first
+    const double[::1] prices, int which, double[:, ::1] least, double[:, ::1] origins,
+    int32_t[:, ::1] first
 ) noexcept:
     ladder.n = least.shape[1] - 1
     ladder.x = &x[side, LS_LEAF]
@@ -611,6 +615,7 @@ cdef void begin_ladder(
     ladder.prices = &prices[0]
     ladder.which = which
     ladder.least = &least[side, 0]
+    ladder.origins = &origins[side, 0]
     ladder.first = &first[side, 0]
     ladder.rows = ladder.costs = NULL
 
@@ -622,6 +627,7 @@ def climb(
     int which,
     double[:, :, ::1] rows not None,                        # OUT
     double[:, ::1] least not None,                          # OUT
+    double[:, ::1] origins not None,                        # OUT
     int32_t[:, ::1] first not None,                         # OUT
     double[:, :, ::1] costs not None,                       # scratch
     int threads,
@@ -636,13 +642,16 @@ def climb(
         behind each row's are not used.
     weights : like x, or None
     prices : (PASS_LEAF,) array
+        Multiples of LADDER_GRID times the power of two above all of them.
     which : int
         The price that `least` is for.
-    rows : (2, LADDER_ROWS, PASS_LEAF) array
+    rows : (2, LADDER_ROWS + 1, PASS_LEAF) array
         Lower bounds of the least costs at each price, or, if there are weights, about these, of the
-        first values of each row of x: for the last numbers of these.
+        first values of each row of x: for the last numbers of these. The last row is to be added.
     least : (2, steps + 1) array
         Of the first 0, 1, .. steps values.
+    origins : (2, steps / PASS_LEAF + 1) array
+        What is to be added to the first of `least`, and to each PASS_LEAF behind.
     first : (2, steps / PASS_LEAF) int32 array
         For `ladder_back`.
     costs : (2, LADDER_LONGEST + 1, PASS_LEAF) array
@@ -658,7 +667,7 @@ def climb(
     cdef Py_ssize_t base[2]
     cdef Py_ssize_t t
     for t in range(2):
-        begin_ladder(&ladders[t], t, x, weights, prices, which, least, first)
+        begin_ladder(&ladders[t], t, x, weights, prices, which, least, origins, first)
         ladders[t].rows, ladders[t].costs = &rows[t, 0, 0], &costs[t, 0, 0]
     with nogil:
         if threads == 1 or is_forked():
@@ -675,54 +684,52 @@ def ladder_back(
     const double[::1] prices not None,                      # IN
     int which,
     double[:, ::1] least not None,                          # IN
+    double[:, ::1] origins not None,                        # IN
     int32_t[:, ::1] first not None,                         # IN
     const int64_t[::1] steps not None,                      # IN
-    const double[::1] behind not None,                      # IN
     int64_t[:, ::1] paths not None,                         # OUT
-    double[:, ::1] upper not None,                          # OUT
+    double[:, ::1] gaps not None,                           # OUT
     int threads,
 ):
     """Paths of about the least cost from a step back to the start of each row.
 
     Parameters
     ----------
-    x, prices, which, least, first
+    x, prices, which, least, origins, first
         Of `climb`, without weights.
     steps : (2,) int64 array
-    behind : (2,) array
-        At least what the rest of a path costs.
     paths : (2, steps + 1) array
         The steps, backwards.
-    upper : (2, steps) array
-        At most what the group costs that ends at each of them.
+    gaps : (2, steps) array
+        How much more a path to each of them costs by another edge, as far as that is by some less
+        than LS_LADDER_SLACK of the price.
     threads : int
 
     Returns
     -------
     groups : tuple of int
         Their numbers.
-    low : tuple of float
-        At least what a path costs by another edge to one of the steps, if that is less by some than
-        LS_LADDER_SLACK of the price more than the least.
+    errors : tuple of float
+        How far gaps may be from the true ones.
     """
     cdef ls_ladder ladders[2]
     cdef Py_ssize_t groups[2]
-    cdef double low[2]
+    cdef double errors[2]
     cdef Py_ssize_t t
     for t in range(2):
-        begin_ladder(&ladders[t], t, x, None, prices, which, least, first)
+        begin_ladder(&ladders[t], t, x, None, prices, which, least, origins, first)
     with nogil:
         if threads == 1 or is_forked():
             for t in range(2):
                 groups[t] = ls_ladder_back(
-                    &ladders[t], steps[t], behind[t], &paths[t, 0], &upper[t, 0], &low[t]
+                    &ladders[t], steps[t], &paths[t, 0], &gaps[t, 0], &errors[t]
                 )
         else:
             for t in prange(2, num_threads=threads, schedule="static"):
                 groups[t] = ls_ladder_back(
-                    &ladders[t], steps[t], behind[t], &paths[t, 0], &upper[t, 0], &low[t]
+                    &ladders[t], steps[t], &paths[t, 0], &gaps[t, 0], &errors[t]
                 )
-    return (groups[0], groups[1]), (low[0], low[1])
+    return (groups[0], groups[1]), (errors[0], errors[1])
 
 
 def layers(
@@ -1253,3 +1260,28 @@ def round_means(
                 weigh = &weights[first]
             if not safe[g]:
                 safe[g] = ls_round_mean(&values[first], weigh, edges[g + 1] - first, &means[g])
+
+
+def lone_means(
+    const double[::1] values not None,                      # IN
+    const int64_t[::1] edges not None,                      # IN
+    double[::1] means not None,                             # OUT
+    uint8_t[::1] safe not None,                             # OUT
+    int threads,
+):
+    """The mean of each group of values that weigh 1, where no sums are known.
+
+    Parameters
+    ----------
+    values : (n,) array, ascending
+    edges : (k + 1,) int64 array
+    means : (k,) array
+    safe : (k,) uint8 array
+        1 if a mean is surely the correctly rounded one.
+    threads : int
+    """
+    cdef Py_ssize_t g, k = means.shape[0]
+    if is_forked():
+        threads = 1
+    for g in prange(k, nogil=True, num_threads=threads, schedule="static"):
+        safe[g] = ls_lone_mean(&values[edges[g]], edges[g + 1] - edges[g], &means[g])

@@ -33,7 +33,7 @@ from math import inf
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .points import Edges, Problem
+from .points import Edges, Problem, divided
 from .prices import Cuts, Progress, Search, best_cuts
 
 # The fewest cells to begin with, and for k groups so many times k**2: enough for P to be found
@@ -57,25 +57,13 @@ def first_cells(values: NDArray, weights: NDArray | None, k: int) -> Edges | Non
     # The best levels are as dense as the cube root of the density (Panter and Dite 1951), so that
     # what it costs to cut beside a cell is about the same for all.
     share = np.cbrt((width / width.max()) ** 2 * np.diff(fine))
-    inside = _divided(fine[:-1], np.diff(fine), share, cells)
+    inside = divided(fine[:-1], np.diff(fine), share, cells)
     heavy = inside[:0]
     if weights is not None:
         # Values that outweigh a cell are taken alone.
         with np.errstate(over="ignore"):
             heavy = np.flatnonzero(weights > weights.mean(dtype=np.float64) * (n / cells))
     return _together(inside, heavy, heavy + 1, [n // 2, n])
-
-
-def _divided(
-    starts: Edges, sizes: NDArray[np.int64], shares: NDArray[np.float64], number: int
-) -> Edges:
-    """Where the parts of cells start; about so many parts in all, as many of each as its share."""
-    if len(starts) == 0:
-        return starts
-    parts = np.ceil(shares * (number / shares.sum())).astype(np.int64)
-    parts = np.clip(parts, 1, sizes)
-    part = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
-    return np.repeat(starts, parts) + part * np.repeat(sizes, parts) // np.repeat(parts, parts)
 
 
 def fine_cuts(
@@ -102,7 +90,7 @@ def fine_cuts(
         shares, parts = sizes.astype(np.float64), left
         if at_once < left < before // 2:
             shares, parts = np.sqrt(excess[divisible]), at_once
-        inside = _divided(starts, sizes, shares, parts)
+        inside = divided(starts, sizes, shares, parts)
         finer = _together([0, n // 2, n], edges[kept], inside, starts + sizes)
         reach = reach[np.searchsorted(edges, finer[:-1], side="right") - 1]
         cells = cells.at(finer)

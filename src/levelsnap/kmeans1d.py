@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import PASS_LEAF, PASS_ROWS, few_means, layers, round_means
+from ._kmeans1d import PASS_LEAF, PASS_ROWS, few_means, layers, lone_means, round_means
 from .cells import fine_cuts, first_cells
 from .points import (
     CHUNK,
@@ -421,7 +421,13 @@ def _cuts_about_gaps(
 
 def _means(problem: Problem, edges: Edges) -> NDArray[np.float64]:
     """The correctly rounded mean of each group; the exact way where the quick one is in doubt."""
-    if problem.edges is None:
+    alone = None if problem.is_summed else problem.alone()
+    if alone is not None:
+        centers = np.empty(len(edges) - 1)
+        done = np.empty(len(centers), np.uint8)
+        lone_means(alone, edges, centers, done, problem.threads)
+        safe = done.view(np.bool_)
+    elif problem.edges is None:
         centers, _, safe = problem.means(edges)
     else:
         centers, _, safe = problem.at(edges).means(np.arange(len(edges)))

@@ -4,24 +4,43 @@ The cost of a group is the same at every price, so that a vector of prices takes
 one. The slope of the least cost between two prices lies between the numbers of groups at these.
 """
 
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import LADDER_LONGEST, LADDER_ROWS, PASS_LEAF, climb, ladder_back
-from .points import Edges
+from ._kmeans1d import (
+    LADDER_GRID,
+    LADDER_LONGEST,
+    LADDER_ROWS,
+    PASS_LEAF,
+    climb,
+    ladder_back,
+)
+from .points import Edges, divided
 from .tables import ISA
 
 # The price that is likeliest to be the right one, and how far the others are from it, in steps.
 LIKELIEST = PASS_LEAF // 2
 RUNGS = np.arange(PASS_LEAF) - LIKELIEST
-# As in kmeans1d.h, by a wide margin: what the proof allows for rounding, in prices.
-SLACK = 2.0**-12
+# Rivals of the best path that are told from it in exact arithmetic, and their groups.
+MOST_RIVALS = 64
+RIVAL_GROUPS = 256
 # For a price that is off by a few times.
 FIRST_STEP = 0.25
+# As far as prices, which are rounded, are told apart.
+LEAST_STEP = 2.0**-38
 MOST_CLIMBS = 8
+# Numbers of groups that are so far apart at two prices follow a smooth curve between.
+SMOOTH = 256
 # Values of a sample, and of each run of neighbours in it.
 SAMPLE = 1 << 12
 SAMPLE_RUN = 1 << 7
+CELLS_OF_GROUP = 12
+# Neighbours whose groups or cells are about equally large.
+GATHERED = 1 << 6
 # Where prices between two are tried.
 TOWARDS = np.arange(1, LIKELIEST + 1) / (LIKELIEST + 1)
 
@@ -42,6 +61,8 @@ class Ladder:
 
     Attributes
     ----------
+    size : int
+        n
     prices : (PASS_LEAF,) array, ascending
         Those of the last climb.
     totals : (PASS_LEAF,) array
@@ -49,15 +70,16 @@ class Ladder:
     """
 
     def __init__(self, x: NDArray, weights: NDArray | None, threads: int) -> None:
-        n = self._n = len(x)
-        self._x = _rows(x, -x)
-        self._weights = None if weights is None else _rows(weights, weights)
+        n = self.size = len(x)
         # A cut lies where the two overlap, as no group is as long.
         steps = min(n // 2 + LADDER_LONGEST // 2 + PASS_LEAF, n)
         steps = (steps + PASS_LEAF - 1) // PASS_LEAF * PASS_LEAF
+        self._x = _rows(x, steps, -1.0)
+        self._weights = None if weights is None else _rows(weights, steps, 1.0)
         self._first = max(n - steps, 0)
-        self._rows = np.empty((2, LADDER_ROWS, PASS_LEAF))
+        self._rows = np.empty((2, LADDER_ROWS + 1, PASS_LEAF))
         self._least = np.empty((2, steps + 1))
+        self._origins = np.empty((2, steps // PASS_LEAF + 1))
         self._starts = np.empty((2, steps // PASS_LEAF), np.int32)
         self._costs = np.empty((2, LADDER_LONGEST + 1, PASS_LEAF))
         self._threads = threads
@@ -65,18 +87,19 @@ class Ladder:
         self.prices = self.totals = self._through = np.empty(0)
 
     def climb(self, prices: NDArray[np.float64]) -> bool:
-        """False if a group may be too long."""
-        self.prices = prices
+        """Round the prices, and climb about them. False if a group may be too long."""
+        grid = LADDER_GRID * 2.0 ** np.frexp(prices.max())[1]
+        self.prices = prices = np.rint(prices / grid) * grid
         base = climb(
-            self._x, self._weights, prices, self._which, self._rows, self._least, self._starts,
-            self._costs, self._threads, ISA,
+            self._x, self._weights, prices, self._which, self._rows, self._least, self._origins,
+            self._starts, self._costs, self._threads, ISA,
         )  # fmt: skip
         if base < 0:
             return False
         # By way of each position where the two overlap.
-        low, high = self._first - base, self._n + 1 - self._first - base
+        low, high = self._first - base, self.size + 1 - self._first - base
         self._through = self._rows[0, low:high] + self._rows[1, low:high][::-1]
-        self.totals = self._through.min(axis=0)
+        self.totals = self._through.min(axis=0) + self._rows[:, -1].sum(axis=0)
         return True
 
     def counts(self) -> NDArray[np.float64]:
@@ -88,48 +111,102 @@ class Ladder:
         if which != self._which:
             self._which = which
             self.climb(self.prices)
-        price, total = self.prices[which], self.totals[which]
-        through = self._through[:, which]
-        near = np.flatnonzero(through <= total + SLACK * price) + self._first
+        price, through = float(self.prices[which]), self._through[:, which]
+        # More than errors add up to: of each group about as below, and of its cost.
+        groups = self.totals[which] / price
+        slack = (4e-12 * groups + 8e-15 * self.size**2 / groups) * price
+        near = np.flatnonzero(through <= through.min() + slack) + self._first
         # Where one path has all of these, it ends at the last one, coming from below.
-        edges, upper, low, joined = self._join(near[0], near[-1])
-        proved = False
+        paths, gaps, errors = self._back(near[0], near[-1])
+        down, up = paths[0], self.size - paths[1]
+        parting = int(np.searchsorted(-down, -near[0]))
+        joined = len(up) > parting and bool((down[parting::-1] == up[: parting + 1]).all())
         if not joined:
             middle = int(through.argmin()) + self._first
-            edges = self._join(middle, middle)[0]
-        elif (edges[np.searchsorted(edges, near)] == near).all():
-            limit = (upper + price * (len(edges) - 1)) * (1 + 2.0**-40)
-            proved = limit < min(low, total + SLACK * price)
-        return float(price), edges, proved
+            paths = self._back(middle, middle)[0]
+            return price, np.concatenate([paths[0][:0:-1], self.size - paths[1]]), False
+        edges = np.concatenate([down[:parting:-1], up])
+        proved = 2 * sum(errors) < slack < 2.0**-11 * price
+        proved = proved and bool((edges[np.searchsorted(edges, near)] == near).all())
+        for side in range(2):
+            proved = proved and self._is_alone(side, paths[side], gaps[side], errors[side])
+        return price, edges, proved
 
-    def _join(self, low: int, high: int) -> tuple[Edges, float, float, bool]:
+    def _back(
+        self, low: int, high: int
+    ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.float64]], tuple[float, float]]:
         """A path down from a position and one up from another that is no higher.
 
-        And at most what it costs without prices, at least what a path with other edges costs, and
-        whether they agree between the two.
+        As `ladder_back` gives them: each from its end, with gaps and errors.
         """
-        n, least = self._n, self._least
-        steps = np.array([high, n - low])
-        behind = np.array([least[1, n - high], least[0, low]])
-        paths, upper = np.empty(least.shape, np.int64), np.empty(least.shape)
-        groups, lows = ladder_back(
-            self._x, self.prices, self._which, least, self._starts, steps, behind, paths, upper,
-            self._threads,
+        least = self._least
+        steps = np.array([high, self.size - low])
+        paths, gaps = np.empty(least.shape, np.int64), np.empty(least.shape)
+        groups, errors = ladder_back(
+            self._x, self.prices, self._which, least, self._origins, self._starts, steps, paths,
+            gaps, self._threads,
         )  # fmt: skip
-        down, up = paths[0, : groups[0] + 1], n - paths[1, : groups[1] + 1]
-        parting = int(np.searchsorted(-down, -low))
-        joined = len(up) > parting and bool((down[parting::-1] == up[: parting + 1]).all())
-        costs = upper[0, parting : groups[0]].sum() + upper[1, : groups[1]].sum()
-        edges = np.concatenate([down[:parting:-1], up])
-        return edges, float(costs), min(lows), joined
+        kept = [paths[side, : groups[side] + 1] for side in range(2)]
+        return kept, [gaps[side, : groups[side]] for side in range(2)], errors
+
+    def _is_alone(
+        self, side: int, path: NDArray[np.int64], gaps: NDArray[np.float64], error: float
+    ) -> bool:
+        """Whether it is surely the only best path to each of its steps.
+
+        By induction from the first one. A path by another edge costs more, if its bound exceeds
+        that of the best by more than errors add up to. Else that is one rival, if by the bounds
+        there is only one way back to where it left the path, and the two are compared exactly.
+        """
+        doubtful = np.flatnonzero(gaps <= error)
+        if len(doubtful) > MOST_RIVALS:
+            return False
+        for g in doubtful.tolist():
+            ends = self._near_sources(side, int(path[g]), 2 * error)
+            for end in ends[ends != path[g + 1]].tolist():
+                rival = [int(path[g]), end]
+                while (at := int(np.searchsorted(-path, -rival[-1]))) == len(path) or (
+                    path[at] != rival[-1]
+                ):
+                    sources = self._near_sources(side, rival[-1], 2 * error)
+                    if len(sources) > 1 or len(rival) > RIVAL_GROUPS:
+                        return False
+                    rival.append(int(sources[0]))
+                own = path[g : at + 1].tolist()
+                if not self._exact_cost(side, own) < self._exact_cost(side, rival):
+                    return False
+        return True
+
+    def _near_sources(self, side: int, step: int, more: float) -> NDArray[np.int64]:
+        """Where edges to a step come from whose bounds are the least, or this much more."""
+        first = int(self._starts[side, (step - 1) // PASS_LEAF])
+        i = np.arange(first, step)
+        x = self._x[side, PASS_LEAF + first : PASS_LEAF + step]
+        distance, size = (x[-1] - x)[::-1], step - i
+        s1, s2 = np.cumsum(distance)[::-1], np.cumsum(distance**2)[::-1]
+        origins = self._origins[side, (np.append(i, step) + PASS_LEAF - 1) // PASS_LEAF]
+        bounds = s2 - s1**2 * (1 / size + (4 * size + 16) * 2.0**-53)
+        bounds += self._least[side, first:step] + (origins[:-1] - origins[-1])
+        return i[bounds <= bounds.min() + more]
+
+    def _exact_cost(self, side: int, steps: list[int]) -> Fraction:
+        """Of the groups between descending steps, with their prices."""
+        total: Fraction = Fraction(float(self.prices[self._which])) * (len(steps) - 1)
+        for last, first in pairwise(steps):
+            x = [Fraction(v) for v in self._x[side, PASS_LEAF + first : PASS_LEAF + last].tolist()]
+            zero = Fraction(0)
+            total += sum((v * v for v in x), zero) - sum(x, zero) ** 2 / len(x)
+        return total
 
 
-def _rows(forward: NDArray, backward: NDArray) -> NDArray[np.float64]:
+def _rows(x: NDArray, steps: int, sign: float) -> NDArray[np.float64]:
+    """The first values and, with a sign, the last ones from the end."""
     # More may be read, and is not used.
-    before, stop = PASS_LEAF, PASS_LEAF + len(forward)
-    rows = np.empty((2, stop + 2 * PASS_LEAF))
-    rows[0, before:stop] = forward
-    rows[1, before:stop] = backward[::-1]
+    size = min(steps, len(x))
+    before, stop = PASS_LEAF, PASS_LEAF + size
+    rows = np.empty((2, steps + 3 * PASS_LEAF))
+    rows[0, before:stop] = x[:size]
+    np.multiply(x[len(x) - size :][::-1], sign, out=rows[1, before:stop])
     rows[:, :before] = rows[:, before : before + 1]
     rows[:, stop:] = rows[:, stop - 1 : stop]
     return rows
@@ -137,6 +214,13 @@ def _rows(forward: NDArray, backward: NDArray) -> NDArray[np.float64]:
 
 class Climber:
     """Climbs a ladder about one price after another, until one makes about k groups best.
+
+    Parameters
+    ----------
+    ladder : Ladder
+    k : float
+    close : bool
+        Whether the first price is about right, so that lower ones are not tried.
 
     Attributes
     ----------
@@ -146,10 +230,12 @@ class Climber:
         About the price of k groups, as far as it is known.
     """
 
-    def __init__(self, ladder: Ladder, k: float) -> None:
-        self.ladder, self._k = ladder, k
-        # The price is about this power of 1 / groups (Panter and Dite 1951).
-        self._power = 3.0
+    def __init__(self, ladder: Ladder, k: float, close: bool = False) -> None:
+        self.ladder, self._k, self._close = ladder, k, close
+        # The price is about this power of 1 / groups (Panter and Dite 1951), or a higher one where
+        # few values have a neighbour in their group.
+        share = k / max(ladder.size - k, 1.0)
+        self._power, self._most_power = 3 + 2 * share, 12 + 8 * share
         self.gap = np.inf
         self.guess: float | None = None
         # The logarithms of prices of more and of fewer groups.
@@ -165,8 +251,10 @@ class Climber:
         None if it is not found, as where groups are too long.
         """
         for _ in range(MOST_CLIMBS):
-            prices = price * np.exp(step * RUNGS)
+            prices = price * np.exp(max(step, LEAST_STEP) * RUNGS)
             if not self.ladder.climb(prices):
+                if self._close:
+                    return None
                 price /= 8
                 continue
             counts, logs = self.ladder.counts(), np.log(prices)
@@ -175,18 +263,23 @@ class Climber:
             more, fewer = counts >= self._k, counts < self._k
             self._low = max([self._low, *logs[:-1][more]])
             self._high = min([self._high, *logs[1:][fewer]])
-            logs = (logs[1:] + logs[:-1]) / 2
+            # Counts are those at the middle, but for what is of the third order.
+            logs = np.log((prices[1:] + prices[:-1]) / 2)
             at = int(np.clip(np.count_nonzero(more), 1, len(counts) - 1))
             if counts[at - 1] > counts[at]:
                 power = (logs[at] - logs[at - 1]) / np.log(counts[at - 1] / counts[at])
-                self._power = float(np.clip(power, 1.0, 12.0))
+                self._power = float(np.clip(power, 1.0, self._most_power))
             self.gap = counts[at - 1] - counts[at]
             at -= counts[at - 1] - self._k < self._k - counts[at]
             log = logs[at] + self._power * np.log(counts[at] / self._k)
+            middle = min(max(at, 1), len(counts) - 2)
+            some = slice(middle - 1, middle + 2)
+            if (np.diff(counts[some]) < -SMOOTH).all():
+                log = _parabola(counts[some], logs[some], self._k)
             if not self._low < log < self._high and np.isfinite(self._low + self._high):
                 log = (self._low + self._high) / 2
             self.guess = price = float(np.exp(log))
-            if more[0] and fewer[-1]:
+            if (more[0] and fewer[-1]) or self._k in self.known()[1]:
                 return price
             # Not beyond the prices between which the one of k groups is known to be.
             step = min(2 * step, max(step, FIRST_STEP), (self._high - self._low) / len(counts))
@@ -195,11 +288,19 @@ class Climber:
     def known(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """For which prices the numbers of groups are known, and these."""
         ladder, counts = self.ladder, self.ladder.counts()
-        # To add a group is rounded alike each time.
-        rounded = self._k * 2.0**-53 * ladder.totals[:-1] / np.diff(ladder.prices)
+        # To add a group is rounded alike at each price, but for what is as good as random.
+        rounded = self._k**0.5 * 2.0**-43 * ladder.prices + 2.0**-51 * ladder.totals
+        rounded = rounded[:-1] / np.diff(ladder.prices)
         fewest = np.ceil(counts - rounded)[1:]
         known = np.flatnonzero(fewest == np.floor(counts + rounded)[:-1])
         return known + 1, fewest[known].astype(np.int64)
+
+
+def _parabola(x: NDArray[np.float64], y: NDArray[np.float64], at: float) -> float:
+    """Of the parabola through three points."""
+    first = (y[1] - y[0]) / (x[1] - x[0])
+    second = ((y[2] - y[1]) / (x[2] - x[1]) - first) / (x[2] - x[0])
+    return float(y[0] + (at - x[0]) * (first + (at - x[1]) * second))
 
 
 def about_price(
@@ -226,6 +327,45 @@ def about_price(
     return climber.guess
 
 
+def shares(
+    x: NDArray, number: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Where runs of ascending values start, how many these are, and their shares of so many groups.
+
+    The best levels are as dense as the cube root of the density (Panter and Dite 1951).
+    """
+    starts = np.arange(0, len(x), GATHERED)
+    sizes = np.diff(starts, append=len(x))
+    # From value to value, so that a gap counts too.
+    with np.errstate(under="ignore"):
+        share = np.cbrt(np.diff(x[np.append(starts, -1)]) ** 2 * sizes)
+    for _ in range(3):  # no more groups than values
+        share = np.minimum(share, sizes * (share.sum() / number))
+    return starts, sizes, share
+
+
+def longest_group(x: NDArray, k: int) -> float:
+    """About how many values the longest of the best k groups has."""
+    _, sizes, share = shares(x, k)
+    whole = slice(max(len(share) - 1, 1))
+    with np.errstate(divide="ignore"):
+        return float((sizes[whole] / share[whole]).max() * (share.sum() / k))
+
+
+def gathered_price(
+    x: NDArray, k: int, price: float, off: float, cells: int, gap: float, threads: int
+) -> float | None:
+    """About the price of k groups, by cells of neighbours, so many of a group; None if not known.
+
+    `off`: by about how many groups `price` may be wrong; `gap`: as for `about_price`.
+    """
+    starts, sizes, share = shares(x, cells * k)
+    edges = divided(starts, sizes, share, cells * k)
+    weights = np.diff(edges, append=len(x)).astype(np.float64)
+    means = np.add.reduceat(x, edges) / weights
+    return about_price(means, weights, k, price, 3 * off / k, gap, threads)
+
+
 def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[Path], float | None]:
     """About the best groups at the price of k groups, or where these tie with fewer and more, two.
 
@@ -243,8 +383,14 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
         found = about_price(np.cumsum(gaps), None, part, price, FIRST_STEP, 0.5 * part**0.5, 1)
         if found is None:
             return [], None
-        price, off = found, 0.8 * k / part**0.5
-    climber = Climber(Ladder(x, None, threads), k)
+        # As the root of how many values of the sample have a cut before them, or have none.
+        fewer = min(part, SAMPLE - part)
+        price, off = found, 0.8 * fewer**0.5 * (n / SAMPLE)
+        if n >= 2 * CELLS_OF_GROUP * k:
+            found = gathered_price(x, k, price, off, CELLS_OF_GROUP, 8, threads)
+            if found is not None:
+                price, off = found, 4
+    climber = Climber(Ladder(x, None, threads), k, n > 4 * SAMPLE)
     for _ in range(MOST_CLIMBS):
         before = climber.gap
         found = climber.next_price(price, climber.step_of(off))
@@ -260,35 +406,61 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
     return [], climber.guess
 
 
+class _Line(NamedTuple):
+    """The least cost of so many groups, near a price where no other number is better."""
+
+    groups: int
+    cost: float  # without their prices
+    price: float
+
+
 def _at_tangents(climber: Climber, k: int) -> list[Path]:
     """As `ladder_paths`, from a climb about the price of k groups; empty if that is not known.
 
     The least cost is a straight line of the price between prices of as many groups. Where the lines
     of more and of fewer groups than k meet is the price of k, if it is that of any between.
     """
-    ladder, before = climber.ladder, None
+    ladder = climber.ladder
+    lines: list[_Line] = []
     while True:
         known, counts = climber.known()
         if k in counts:
             right = known[counts == k]
             return [ladder.path(LIKELIEST if LIKELIEST in right else int(right[0]))]
-        above, below = known[counts > k], known[counts < k]
-        if len(above) == 0 or len(below) == 0:
+        before, lines = lines, _closest(lines, k, ladder, known, counts)
+        if lines and lines == before:
+            # As good as both, or better.
+            path = ladder.path(LIKELIEST)
+            if len(path[1]) - 1 == k:
+                return [path]
+            lines = _closest(lines, k, ladder, np.array([LIKELIEST]), np.array([len(path[1]) - 1]))
+        if len(lines) < 2:
             return []
-        ends = [int(above[-1]), int(below[0])]
-        numbers = [int(counts[counts > k][-1]), int(counts[counts < k][0])]
-        if numbers == before:
+        more, fewer = lines
+        middle = (fewer.cost - more.cost) / (more.groups - fewer.groups)
+        least = LEAST_STEP * middle
+        if lines == before or min(middle - more.price, fewer.price - middle) < least:
+            if not np.isin([line.groups for line in lines], counts).all():
+                return []
+            ends = [int(known[counts == line.groups][0]) for line in lines]
             return [ladder.path(which) for which in ends]
-        before = numbers
-        prices, totals = ladder.prices[ends], ladder.totals[ends]
-        costs = totals - prices * numbers
-        middle = float(costs[1] - costs[0]) / (numbers[0] - numbers[1])
-        if not prices[0] < middle < prices[1]:
-            return []
-        near = [prices[0] + (middle - prices[0]) * TOWARDS, [middle]]
-        near += [prices[1] - (prices[1] - middle) * TOWARDS[1:]]
+        near = [more.price + (middle - more.price) * TOWARDS, [middle]]
+        near += [fewer.price - (fewer.price - middle) * TOWARDS[1:]]
         if not ladder.climb(np.sort(np.concatenate(near))):
             return []
+
+
+def _closest(
+    lines: list[_Line], k: int, ladder: Ladder, known: NDArray[np.intp], counts: NDArray[np.int64]
+) -> list[_Line]:
+    """Those of the fewest groups more than k and of the most fewer, as far as they are known."""
+    for which, groups in zip(known.tolist(), counts.tolist(), strict=True):
+        price = float(ladder.prices[which])
+        line = _Line(groups, float(ladder.totals[which]) - price * groups, price)
+        if all(groups != other.groups for other in lines):
+            lines = [*lines, line]
+    more = sorted(line for line in lines if line.groups > k)[:1]
+    return more + sorted(line for line in lines if line.groups < k)[-1:]
 
 
 def _spacing(gap: float) -> float:

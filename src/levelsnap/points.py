@@ -44,7 +44,8 @@ class Problem:
     Attributes
     ----------
     points : Points
-        Deviations from the median times 2**exponent, rounded, and their prefix sums.
+        Deviations from the median times 2**exponent, rounded, and their prefix sums. These and
+        `deviation` to `bounds` are found when they are asked for.
     deviation, last, sums : arrays
         Of these; the first and the last deviation of each point.
     units : tuple of float
@@ -54,6 +55,13 @@ class Problem:
         A sum of squared distances is held times 2**cost_exponent.
     """
 
+    points: Points
+    deviation: NDArray[np.float64]
+    last: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    units: tuple[float, float]
+    bounds: tuple[float, ...]
+
     def __init__(
         self,
         values: NDArray,
@@ -61,8 +69,8 @@ class Problem:
         threads: int = 1,
         edges: Edges | None = None,
     ) -> None:
-        n = len(values)
         self.values, self.weights, self.edges = values, weights, edges
+        self.threads = min(threads, 2)
         self.exponent = 0
         low, high = float(values[0]), float(values[-1])
         if values.dtype.kind == "f":
@@ -71,11 +79,27 @@ class Problem:
         # weights, are no use as units.
         useless = 55 if weights is None else 28
         self._useless = frexp(high / 2 - low / 2)[1] + self.exponent - useless
-        whole = weights is None or weights.dtype.kind == "u"
-        heaviest = 1 if weights is None else weights.max()
-        self._weight_exponent = 0 if whole else -frexp(heaviest)[1]
+        self._whole = weights is None or weights.dtype.kind == "u"
+        self._heaviest = 1 if weights is None else weights.max()
+        self._weight_exponent = 0 if self._whole else -frexp(self._heaviest)[1]
         self.cost_exponent = 2 * self.exponent + self._weight_exponent
 
+    def __getattr__(self, name: str) -> Any:
+        if name not in Problem.__annotations__ or self.is_summed:
+            raise AttributeError(name)
+        self._sum_up()
+        return getattr(self, name)
+
+    def __len__(self) -> int:
+        """The number of points."""
+        return len(self.values) if self.edges is None else len(self.edges) - 1
+
+    @property
+    def is_summed(self) -> bool:
+        return "points" in self.__dict__
+
+    def _sum_up(self) -> None:
+        n, edges = len(self.values), self.edges
         if edges is None:
             self.deviation = self.last = np.empty(n)
         else:
@@ -85,7 +109,7 @@ class Problem:
         self.sums[:, middle if edges is None else edges == middle] = 0.0
         self._given_up = False
         sides = [(0, n)] if n <= CHUNK else [(0, middle), (middle, n)]
-        if threads > 1 and n >= TWO_SIDES_FROM:
+        if self.threads > 1 and n >= TWO_SIDES_FROM:
             from concurrent.futures import ThreadPoolExecutor  # 4 ms of the package's import
 
             with ThreadPoolExecutor(2) as pool:
@@ -99,7 +123,7 @@ class Problem:
 
         squares, weight_ends = self.sums[2::2, :: len(self.deviation)].tolist()
         total = weight_ends[1] - weight_ends[0]
-        rounded = whole and heaviest > EXACT
+        rounded = self._whole and self._heaviest > EXACT
         units = (0.0, 0.0)
         if not rounded:
             bit, weight_bit = map(min, zip(*lowest, strict=True))
@@ -107,7 +131,7 @@ class Problem:
         # Counts above 2**53 are rounded before they are summed.
         kappa, tiny = errors_of_sums(n, total)
         kappa = 2.0**-49 if rounded else kappa
-        if whole:
+        if self._whole:
             # Sums of integers up to 2**53 are exact pairs.
             about_weights = (kappa if rounded else 0.0, 0.0, 0.0)
         else:
@@ -121,6 +145,8 @@ class Problem:
 
         Where these are not joined from this problem's, one of its edges must be the median.
         """
+        if not self.is_summed:
+            self._sum_up()
         other = copy(self)
         other.edges = edges
         other.deviation, other.last = other._ends(edges)
@@ -248,13 +274,25 @@ class Problem:
 
         Their differences are correctly rounded; None if they would not be.
         """
-        if self.weights is not None or self.edges is not None:
+        values = self.values
+        if self.weights is not None or self.edges is not None or self.exponent < 0:
             return None
-        if self.units[0] > 0:
-            return self.deviation
-        if self.values.dtype.kind != "f":
+        if values.dtype.kind == "f":
+            return times_power(values, self.exponent)
+        if int(values[-1]) - int(values[0]) > EXACT:
             return None
-        return times_power(self.values, self.exponent)
+        return self._deviations(values)[0]
+
+    def alone(self) -> NDArray[np.float64] | None:
+        """The values as float64, if that is exact and they have no weights."""
+        values = self.values
+        wide = values.dtype.kind in "iu" and values.dtype.itemsize == 8
+        if self.weights is not None or (wide and max(-int(values[0]), int(values[-1])) > EXACT):
+            return None
+        return values.astype(np.float64, copy=False)
+
+    def deviations_at(self, points: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self._deviations(self.values[self.positions(points)])[0]
 
     def positions(self, cuts: Edges) -> Edges:
         """The positions of cuts between the values."""
@@ -314,6 +352,18 @@ def _costs(points: Points, edges: Edges) -> NDArray[np.float64]:
     costs = np.empty((2, len(edges) - 1))
     group_costs(points, edges, costs[0], costs[1])
     return costs
+
+
+def divided(
+    starts: Edges, sizes: NDArray[np.int64], shares: NDArray[np.float64], number: int
+) -> Edges:
+    """Where the parts of cells start; about so many parts in all, as many of each as its share."""
+    if len(starts) == 0:
+        return starts
+    parts = np.ceil(shares * (number / shares.sum())).astype(np.int64)
+    parts = np.clip(parts, 1, sizes)
+    part = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+    return np.repeat(starts, parts) + part * np.repeat(sizes, parts) // np.repeat(parts, parts)
 
 
 def times_power(values: NDArray, exponent: int) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ from ._kmeans1d import (
     run_passes,
     sweep,
 )
-from .ladder import Path, about_price, ladder_paths
+from .ladder import Path, about_price, gathered_price, ladder_paths, longest_group
 from .points import Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
@@ -52,12 +52,15 @@ SLACK = 0.01
 # Passes, after one of which the slack is that small, for one that has as many groups as are wanted.
 MORE_PASSES = 6
 # A ladder is climbed if there are no more values for each group.
-LADDER_GROUP = 40
+LADDER_GROUP = 128
 FEWEST_LADDER = 4096
-MOST_LADDER = 1 << 17
+MOST_LADDER = MOST_VALUES
 # For a first price.
 CELLS_OF_GROUP = 20
 FEWEST_CELLS = 1 << 13
+# And of very many values.
+FEWEST_GATHERED = 1 << 19
+GATHERED_OF_GROUP = 24
 # Denominators from here on count as unknown.
 MOST_PARTS = 2**60
 # Groups that a sweep may look at.
@@ -98,7 +101,7 @@ def best_cuts(
     ValueError
         More than 2**31 - 1 points.
     """
-    n = len(problem.points)
+    n = len(problem)
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
     paths: list[Path] = []
@@ -237,18 +240,24 @@ class Search:
 
 def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float | None]:
     """As `ladder_paths`, if groups are small."""
-    n = len(problem.points)
-    x = None
-    if n <= LADDER_GROUP * k and FEWEST_LADDER <= n <= MOST_LADDER:
-        x = problem.separate()
-    return ([], None) if x is None else ladder_paths(x, k, _dense_price(problem, k), threads)
+    n = len(problem)
+    if not FEWEST_LADDER <= n <= min(LADDER_GROUP * k, MOST_LADDER):
+        return [], None
+    x = problem.separate()
+    if x is None or longest_group(x, k) > LADDER_LONGEST / 2:
+        return [], None
+    return ladder_paths(x, k, _dense_price(problem, k), threads)
 
 
 def first_price(problem: Problem, k: int, threads: int) -> float:
     """About the price that makes k groups best, from some of the positions."""
-    price = _dense_price(problem, k)
+    price, n = _dense_price(problem, k), len(problem)
+    if n >= FEWEST_GATHERED and (x := problem.separate()) is not None:
+        cells = min(GATHERED_OF_GROUP, n // (2 * k))
+        found = gathered_price(x, k, price, 0.03 * k, cells, 1.5, threads)
+        return price if found is None else _clipped(found)
     cells = min(max(CELLS_OF_GROUP * k, FEWEST_CELLS), 2 * CELLS_OF_GROUP * k)
-    if max(2 * cells, FEWEST_LADDER) > len(problem.points):
+    if max(2 * cells, FEWEST_LADDER) > n:
         return price
     edges = _balanced_edges(problem, cells)
     s1, s1_rest, _, _, w, w_rest = np.diff(problem.sums.take(edges, axis=1))
@@ -269,13 +278,15 @@ def _spread(problem: Problem, most: int) -> float:
     Of k levels that are as dense as is best, which is as the cube root of the density of the
     values (Panter and Dite 1951), the cost is the cube of this over 12 k**2.
     """
-    n = len(problem.points)
+    n = len(problem)
     cells = min(n // 2, most)
     edges = np.arange(cells + 1) * n // cells
     # From value to value, so that a gap counts too.
-    width = np.diff(problem.deviation[np.minimum(edges, n - 1)])
+    width = np.diff(problem.deviations_at(np.minimum(edges, n - 1)))
+    plain = problem.weights is None and problem.edges is None
+    weight = np.diff(edges if plain else problem.sums[4, edges])
     with np.errstate(under="ignore"):
-        return float(np.cbrt(width**2 * np.diff(problem.sums[4, edges])).sum())
+        return float(np.cbrt(width**2 * weight).sum())
 
 
 def _balanced_edges(problem: Problem, cells: int) -> Edges:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kmeans1d import PASS_LEAF, SweepEnd, lowest_jumps, sweep_near
-from .points import EXACT, Problem
+from .points import EXACT, Problem, as_integers
 from .rationals import ExactCosts
 from .tables import ISA
 
@@ -29,9 +29,11 @@ MOST_CANDIDATES = 1 << 23
 def run_cuts(problem: Problem, k: int) -> NDArray[np.int64] | None:
     """The lowest of the best cuts into k groups, 1 < k < n; None if it is not quickly found."""
     n = len(problem.values)
-    if problem.weights is not None or problem.units[0] == 0:
+    if problem.weights is not None or not FEWEST_VALUES <= n <= MOST_VALUES:
         return None
-    if not FEWEST_VALUES <= n <= MOST_VALUES:
+    # Most problems end here. Gaps that differ when they are rounded do so.
+    gaps = np.diff(as_integers(problem.values[: n // 4]))
+    if np.count_nonzero(gaps[1:] != gaps[:-1]) > n // 8 or problem.units[0] == 0:
         return None
     unit = problem.units[0]
     first, second = np.abs(problem.sums[:4:2, [0, -1]]).max(axis=1)

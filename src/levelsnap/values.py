@@ -74,6 +74,9 @@ MAX_COUNT = 1 << 31
 # Pages of a bitmap that the processor finds without looking up their addresses.
 NEAR_PAGES = 1 << 9
 
+# Values that are looked at together for whether they ascend.
+RUN = 1 << 14
+
 # The sample that chooses the way.
 SAMPLE = 1 << 14
 
@@ -120,6 +123,8 @@ def find_values(
     if dtype.itemsize <= 2:
         return _by_patterns(image, dtype, threads, counted)
     if plan is None:
+        if where is None and mask is None and (values := _ascending(array, dtype)) is not None:
+            return values, np.ones(len(values), np.uint64) if counted else None
         plan = _choose(image, dtype, threads, counted)
     if plan.way is Way.SORT:
         return _by_sorting(array, dtype, where, mask, counted)
@@ -129,6 +134,21 @@ def find_values(
     elif plan.way is Way.SET:
         found = _by_set(image, dtype, threads, counted)
     return found or _by_dealing(image, dtype, threads, counted)
+
+
+def _ascending(array: NDArray, dtype: np.dtype) -> NDArray | None:
+    """A copy of values that ascend already; None if they do not."""
+    if array.ndim != 1 or len(array) < 2 or not (array[1:RUN] > array[:-1][: RUN - 1]).all():
+        return None
+    values = np.empty(len(array), dtype)
+    for start in range(0, len(array), RUN):
+        values[start : start + RUN] = array[start : start + RUN]
+        some = values[max(start - 1, 0) : start + RUN]
+        if not (some[1:] > some[:-1]).all():
+            return None
+    zero = np.searchsorted(values, 0)
+    values[zero : zero + 1] = fold_zero(values[zero : zero + 1])
+    return values
 
 
 def value_cost(dtype: np.dtype, counted: bool) -> float:

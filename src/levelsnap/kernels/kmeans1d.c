@@ -175,6 +175,30 @@ int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, doub
     return 0;
 }
 
+int ls_lone_mean(const double *values, ptrdiff_t n, double *mean)
+{
+    const double first = values[0];
+    if (n <= 2) {
+        const double twice = first + values[n - 1];
+        *mean = n == 1 ? first + 0.0 : 0.5 * twice; /* not -0.0 */
+        if (n == 1 || (fabs(twice) > 0x1p-1000 && fabs(twice) < 0x1p1000))
+            return 1;
+    }
+    ls_pair sum = {0, 0};
+    for (ptrdiff_t i = 1; i < n; i++)
+        sum = ls_add(sum, ls_two_sum(values[i], -first));
+    const double size = (double)n, quotient = sum.hi / size;
+    const ls_pair back = ls_two_product(quotient, size);
+    const double rest = (((sum.hi - back.hi) - back.lo) + sum.lo) / size;
+    const ls_pair whole = ls_two_sum(first, quotient);
+    const double tail = whole.lo + rest;
+    const double error = (4 * size + 32) * 0x1p-105 * quotient + 0x1p-52 * fabs(tail) + 0x1p-980;
+    *mean = whole.hi + tail + 0.0;
+    if (quotient > 0x1p-900 && whole.hi + (tail - error) == whole.hi + (tail + error))
+        return 1;
+    return ls_round_mean(values, NULL, n, mean);
+}
+
 #define VEC double
 #define LANES 1
 #define LOADV(p) (*(p))
@@ -236,20 +260,22 @@ ls_layers *ls_layers_of(int isa)
     return OF_ISA(isa, ls_layers);
 }
 
-ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int64_t *path,
-                         double *upper, double *low)
+ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, int64_t *path, double *gaps,
+                         double *error)
 {
-    const double price = p->prices[p->which];
+    const double rounding = 4 * ls_ladder_quantum(p) * LS_LADDER_ROUNDING;
     double more[LS_LONGEST + 1], costs[LS_LONGEST + 1], squares[LS_LONGEST + 1];
+    double moved[LS_LONGEST] = {0};
     ptrdiff_t groups = 0;
     ls_fill_more(more);
     costs[1] = squares[1] = 0;
-    *low = INFINITY;
+    *error = rounding;
     path[0] = step;
     while (step > 0) {
         const ptrdiff_t most = step - p->first[(step - 1) / LS_LEAF];
         const double *last = p->x + (step - 1), *least = p->least + step;
-        double s1 = 0, s2 = 0, best = least[-1], second = INFINITY;
+        const double *origin = p->origins + (step + LS_LEAF - 1) / LS_LEAF;
+        double s1 = 0, s2 = 0;
         ptrdiff_t size = 1;
         for (ptrdiff_t t = 2; t <= most; t++) {
             const double d = last[0] - last[1 - t];
@@ -258,16 +284,21 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int6
             costs[t] = s2 - s1 * s1 * more[t];
             squares[t] = s2;
         }
+        if (p->origins[(step - most + LS_LEAF - 1) / LS_LEAF] != *origin) {
+            for (ptrdiff_t t = 1; t <= most; t++)
+                moved[LS_LONGEST - t] =
+                    least[-t] + (p->origins[(step - t + LS_LEAF - 1) / LS_LEAF] - *origin);
+            least = moved + LS_LONGEST;
+        }
+        double best = least[-1], second = INFINITY;
         for (ptrdiff_t t = 2; t <= most; t++) {
             const double whole = least[-t] + costs[t], worse = whole < best ? best : whole;
             second = worse < second ? worse : second;
             size = whole < best ? t : size;
             best = whole < best ? whole : best;
         }
-        *low = behind + second + price < *low ? behind + second + price : *low;
-        behind = (behind + ls_larger(costs[size], 0) + price) * (1 - 0x1p-51);
-        upper[groups++] =
-            costs[size] + squares[size] * (double)(5 * size * size + 25 * size + 40) * 0x1p-53;
+        gaps[groups++] = second - best;
+        *error += squares[size] * (double)(5 * size * size + 25 * size + 40) * 0x1p-53 + rounding;
         step -= size;
         path[groups] = step;
     }

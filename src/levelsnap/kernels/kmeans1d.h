@@ -132,6 +132,9 @@ int ls_group_mean(const ls_points *points, ptrdiff_t i, ptrdiff_t j, int exponen
  * that takes sums which are not exact as pairs. */
 int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, double *mean);
 
+/* The mean of n ascending values, correctly rounded. Zero if it may not be. */
+int ls_lone_mean(const double *values, ptrdiff_t n, double *mean);
+
 /* The least cost of reaching each position from one end, where each group costs its sum of squares
  * and `price`. */
 typedef struct {
@@ -189,18 +192,39 @@ typedef struct {
     ptrdiff_t n;           /* steps, a multiple of LS_LEAF */
     const double *x;       /* n values ascending; LS_LEAF before and behind are read, and not used */
     const double *weights; /* as many; NULL: 1 */
-    const double *prices;
-    double *rows;  /* OUT, LS_LADDER_ROWS * LS_LEAF: lower bounds, if there are no weights, for the
-                      last steps */
+    const double *prices;  /* multiples of LS_LADDER_GRID quanta, see below */
+    double *rows;  /* OUT, (LS_LADDER_ROWS + 1) * LS_LEAF: lower bounds, if there are no weights, for
+                      the last steps; and in the last row what to add to them */
     int which;     /* the price for which all are kept: */
-    double *least; /* OUT, n + 1 */
+    double *least; /* OUT, n + 1, but for: */
+    double *origins; /* OUT, n / LS_LEAF + 1: what to add, for step 0 and then by LS_LEAF steps */
     int32_t *first; /* OUT, by LS_LEAF steps: where candidates for them start, see below */
     double *costs; /* scratch, (LS_LONGEST + 1) * LS_LEAF */
 } ls_ladder;
 
-#define LS_LONGEST 256 /* values of a group */
-/* For candidates of LS_LEAF steps, and again as many. */
-#define LS_LADDER_ROWS (4 * LS_LONGEST)
+#define LS_LONGEST 512 /* values of a group */
+/* As many steps back as LS_LADDER_KEPT are kept: candidates, and where two ladders overlap. */
+#define LS_LADDER_ROWS (2 * LS_LONGEST)
+#define LS_LADDER_KEPT (LS_LONGEST + 4 * LS_LEAF)
+
+/* Rows are held from an origin not far away, so that little is rounded: all origins are multiples of
+ * this, and less than LS_LADDER_ROWS of it away, as each value alone costs a price at most. */
+static inline double ls_ladder_quantum(const ls_ladder *ladder)
+{
+    double most = 0;
+    for (int v = 0; v < LS_LEAF; v++)
+        most = ls_larger(most, ladder->prices[v]);
+    int exponent;
+    frexp(most, &exponent);
+    return ldexp(1, exponent);
+}
+
+/* At least what two additions to a row round, in quanta. */
+#define LS_LADDER_ROUNDING (LS_LADDER_ROWS * 0x1p-52)
+
+/* To add multiples of this, in quanta, to a row rounds nothing. What would be rounded alike each time
+ * would soon add up to more than there is between prices. */
+#define LS_LADDER_GRID (LS_LADDER_ROWS * 0x1p-53)
 
 /* By which part of a price edges from before `first` surely cost more than the best. */
 #define LS_LADDER_SLACK 0x1p-10
@@ -222,16 +246,16 @@ ls_climb *ls_climb_of(int isa);
 
 /* Goes back on a path of about the least cost at the price `which` from a step to 0.
  *
- * behind: at least what the rest of a path costs
  * path: OUT, the steps, backwards
- * upper: OUT, for each, at most what the group that ends there costs
- * low: OUT, at least what a path with another edge to one of the steps costs, but for edges from
- *     before `first`
+ * gaps: OUT, for each, about how much more the bound of a path costs that has another edge to it, but
+ *     for edges from before `first`
+ * error: OUT, how far the bound of any step of the path is from what the path costs, and `gaps` from
+ *     differences of bounds, at most
  *
  * Returns the number of groups.
  */
-ptrdiff_t ls_ladder_back(const ls_ladder *ladder, ptrdiff_t step, double behind, int64_t *path,
-                         double *upper, double *low);
+ptrdiff_t ls_ladder_back(const ls_ladder *ladder, ptrdiff_t step, int64_t *path, double *gaps,
+                         double *error);
 
 /* The best cuts into k groups, k >= 2, by least costs of 1, 2, .. groups up to every position.
  * Returns 0 unless these cuts are proved to be the only ones that good. No price is to be found, but

@@ -555,15 +555,29 @@ static INLINE void fill_costs(const ls_ladder *p, ptrdiff_t b, ptrdiff_t longest
     }
 }
 
-/* Settles the rows b + 1 .. b + LS_LEAF at LANES of the prices; candidates start at `low`. Returns
- * where those for later rows start. */
-static INLINE ptrdiff_t climb_block(const ls_ladder *p, ptrdiff_t b, ptrdiff_t low, int v)
+/* Moves the last `size` rows to the front, and to an origin near the first of them. A difference is
+ * exact, as origins are multiples of the quantum and of a row's last place. */
+static void move_rows(const ls_ladder *p, ptrdiff_t start, ptrdiff_t size, double quantum)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        double *row = p->rows + v * LANES, *origin = row + LS_LADDER_ROWS * LS_LEAF;
+        const VEC ulps = SPREAD(0x1.8p52 * quantum);
+        const VEC base = SUBV(ADDV(LOADV(row + start * LS_LEAF), ulps), ulps);
+        STOREV(origin, ADDV(LOADV(origin), base));
+        for (ptrdiff_t i = 0; i < size; i++)
+            STOREV(row + i * LS_LEAF, SUBV(LOADV(row + (start + i) * LS_LEAF), base));
+    }
+}
+
+/* Settles the rows b + 1 .. b + LS_LEAF at LANES of the prices, of which `lowered` are lower bounds;
+ * candidates start at `low`. Returns where those for later rows start. */
+static INLINE ptrdiff_t climb_block(const ls_ladder *p, const double *lowered, ptrdiff_t b,
+                                    ptrdiff_t low, int v)
 {
     const double *costs = p->costs + b * LS_LEAF;
     double *least = p->rows + v * LANES;
     const VEC price = LOADV(p->prices + v * LANES), tiny = MULV(price, SPREAD(0x1p-15));
-    /* What two additions round is less, as no least cost exceeds that of all values alone. */
-    const VEC lower = MULV(price, SPREAD(1 - (double)p->n * 0x1p-51));
+    const VEC lower = LOADV(lowered + v * LANES);
     VEC best[LS_LEAF];
     ptrdiff_t i = low;
     for (int l = 0; l < LS_LEAF; l++)
@@ -596,12 +610,15 @@ static INLINE ptrdiff_t climb_block(const ls_ladder *p, ptrdiff_t b, ptrdiff_t l
 
 ptrdiff_t CLIMB(const ls_ladder *p)
 {
-    double more[LS_LONGEST + 1];
+    double more[LS_LONGEST + 1], lowered[LS_LEAF], *origins = p->rows + LS_LADDER_ROWS * LS_LEAF;
+    const double quantum = ls_ladder_quantum(p);
     ptrdiff_t low = 0, base = 0; /* the step of the first row */
     ls_fill_more(more);
-    for (int v = 0; v < VECTORS; v++)
-        STOREV(p->rows + v * LANES, SPREAD(0));
-    p->least[0] = 0;
+    for (int t = 0; t < LS_LEAF; t++) {
+        p->rows[t] = origins[t] = 0;
+        lowered[t] = p->prices[t] - quantum * LS_LADDER_ROUNDING;
+    }
+    p->least[0] = p->origins[0] = 0;
     for (ptrdiff_t b = 0; b < p->n; b += LS_LEAF) {
         const ptrdiff_t longest = b + LS_LEAF - low;
         ptrdiff_t next = b;
@@ -615,14 +632,14 @@ ptrdiff_t CLIMB(const ls_ladder *p)
             fill_costs(&unweighted, b, longest, more);
         }
         if (b + LS_LEAF - base >= LS_LADDER_ROWS) {
-            const ptrdiff_t start = b - LS_LADDER_ROWS / 2;
-            memmove(p->rows, p->rows + (start - base) * LS_LEAF,
-                    (size_t)(b + 1 - start) * LS_LEAF * sizeof *p->rows);
+            const ptrdiff_t start = b - LS_LADDER_KEPT;
+            move_rows(p, start - base, b + 1 - start, quantum);
             base = start;
         }
         p->first[b / LS_LEAF] = (int32_t)low;
+        p->origins[b / LS_LEAF + 1] = origins[p->which];
         for (int v = 0; v < VECTORS; v++) {
-            const ptrdiff_t here = base + climb_block(p, b - base, low - base, v);
+            const ptrdiff_t here = base + climb_block(p, lowered, b - base, low - base, v);
             next = here < next ? here : next;
         }
         low = next;
