@@ -58,8 +58,8 @@ SET_LIMIT = 255 << 9
 # Values of the sets of all threads, which take up to 512 MB.
 SETS_LIMIT = 1 << 22
 
-# Values from which on a set of 32-bit ones that are not counted has cells, half a MB of them: these
-# fit the second-level cache where slots or a bitmap would not.
+# Values from which on a set of 32-bit ones has cells: those of 100,000 still fit the second-level
+# cache, as slots or a bitmap would not.
 CELLS_FROM = 1 << 13
 
 # Values that a set with cells counts: of more, too many find none.
@@ -158,10 +158,11 @@ def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
     once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
     values = len(bits) + once**2 / (2 * (twice + 1))
     few = values <= _set_limit(image, threads)
-    if dtype.itemsize == 4 and counted and values <= _cells_limit(image, threads):
-        return Plan(Way.SET, home_bits=max(int(values / 2.2).bit_length(), 8))
-    if dtype.itemsize == 4 and not counted and few and values >= CELLS_FROM:
-        return Plan(Way.SET, home_bits=max(int(1.5 * values).bit_length(), LEAST_HOME_BITS))
+    if dtype.itemsize == 4 and values >= CELLS_FROM:
+        if counted and values <= _cells_limit(image, threads):
+            return Plan(Way.SET, home_bits=int(values / 2.2).bit_length())
+        if few and not counted:
+            return Plan(Way.SET, home_bits=max(int(1.5 * values).bit_length(), LEAST_HOME_BITS))
     if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
         # Of bits in place of keys, which lie in pages of the same number.
         page = bits >> PAGE_BITS

@@ -165,6 +165,8 @@ static void NAME_(shift)(const ls_deal *deal, const KEY *x, ptrdiff_t n, uint16_
 {
     const ls_order order = deal->order;
     const int shift = deal->shift;
+    for (ptrdiff_t i = 0; i < n; i += LINE / (ptrdiff_t)sizeof(KEY))
+        LS_PREFETCH((uintptr_t)(x + i) + AHEAD);
     for (ptrdiff_t i = 0; i < n; i++)
         label[i] = (uint16_t)(NAME_(folded_key)(&order, x[i]) >> shift);
 }
