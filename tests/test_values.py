@@ -14,6 +14,7 @@ from strategies import DTYPES, NATIVE, images
 
 import levelsnap as ls
 from levelsnap import tables, values
+from levelsnap._distinct import LEAST_HOME_BITS
 from levelsnap._nearest import BEST_ISA
 from levelsnap.tables import Isa
 from levelsnap.values import Plan, Way, find_values
@@ -22,6 +23,7 @@ ISAS = [isa for isa in Isa if isa <= BEST_ISA]
 WIDE = [dtype for dtype in NATIVE if dtype.itemsize >= 4]
 PLANS = [
     *map(Plan, Way),
+    Plan(Way.SET, home_bits=LEAST_HOME_BITS),
     Plan(Way.BITMAP, dense=True),
     Plan(Way.BITMAP, dense=True, apart=True),
 ]
@@ -47,7 +49,7 @@ def check(image, plan, threads=1, where=None):
 
 
 def suits(plan, dtype):
-    return plan.way is not Way.BITMAP or dtype.itemsize == 4
+    return dtype.itemsize == 4 or not (plan.way is Way.BITMAP or plan.home_bits)
 
 
 def suiting(dtypes):
@@ -60,7 +62,7 @@ def has_kernels(plan, isa):
 
 def name(part):
     if isinstance(part, Plan):
-        return f"{part.way.name}-{part.dense}-{part.apart}"
+        return "-".join(map(str, (part.way.name, *part[1:])))
     return part.name if isinstance(part, Isa) else str(part)
 
 
@@ -222,6 +224,16 @@ def test_sets_of_all_ones_and_crowded_homes(dtype, isa):
         check(image, Plan(Way.SET), 2)
 
 
+@pytest.mark.parametrize("home_bits", [1, 5, 12])
+@pytest.mark.parametrize("pool", [1, 3, 1000])
+def test_cells_that_are_full_or_whose_counts_overflow(pool, home_bits, isa):
+    image = rng_pool(pool, 100_003, "f4", True)
+    image[::9] = 0  # whose tag is 0, too
+    found, counts = find_values(image, None, 2, True, Plan(Way.SET, home_bits=home_bits))
+    assert_array_equal(found, expected(image)[0], strict=True)
+    assert_array_equal(counts, expected(image)[1], strict=True)
+
+
 @pytest.mark.parametrize("spread", [0, 1 << 30])
 @pytest.mark.parametrize("dtype", ["u1", "?", "i1", "u2", "i2", "f2"])
 def test_patterns(dtype, spread, isa, monkeypatch):
@@ -271,12 +283,17 @@ def test_values_that_ascend_already(dtype, monkeypatch):
         assert_array_equal(both[1], counts)
 
 
+needs_avx512 = pytest.mark.skipif(tables.ISA < Isa.AVX512, reason="cells count by vectors")
+
+
 @pytest.mark.parametrize(
     ("dtype", "n", "spread", "counted", "way"),
     [
         ("f4", 100, False, False, Way.BITMAP),
         ("f4", 100, False, True, Way.SET),
         ("f4", 5000, True, False, Way.SET),
+        ("f4", 20_000, False, False, Way.SET),
+        pytest.param("f4", 100_000, True, True, Way.SET, marks=needs_avx512),
         ("i4", 10**7, True, False, Way.DEAL),
         ("f8", 100, False, False, Way.SET),
         ("f8", 10**7, False, True, Way.DEAL),
@@ -292,7 +309,7 @@ def test_what_the_sample_has_missed(monkeypatch):
     monkeypatch.setattr(values, "SET_LIMIT", 1000)
     monkeypatch.setattr(values, "MAX_COUNTED", 1 << 20)
     image = bits(np.dtype("u4"), 400_000)
-    for plan in (Plan(Way.SET), Plan(Way.BITMAP), Plan(Way.BITMAP, dense=True, apart=True)):
+    for plan in PLANS:
         check(image, plan, 2)
 
 

@@ -23,6 +23,7 @@ cdef extern from "distinct.h" nogil:
         LS_PAGE_BITS
         LS_PAGES
         LS_HUGE_PAGES
+        LS_LEAST_HOME_BITS
         LS_GROUP_PAGES
         LS_SORT_SCRATCH
         LS_LINE
@@ -41,8 +42,7 @@ cdef extern from "distinct.h" nogil:
         Py_ssize_t room
 
     ctypedef struct ls_set:
-        Py_ssize_t used
-        uint64_t ones
+        pass
 
     ctypedef struct ls_deal:
         const ls_table *table
@@ -70,10 +70,11 @@ cdef extern from "distinct.h" nogil:
     int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
     ls_visitor ls_bitmap_count
     void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, Py_ssize_t n)
-    int ls_set_start(ls_set *set, int counted, Py_ssize_t limit, ls_isa isa)
+    int ls_set_start(ls_set *set, int counted, Py_ssize_t limit, ls_isa isa, int home_bits)
     void ls_set_free(ls_set *set)
     ls_visitor ls_set_add32, ls_set_add64
-    void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
+    Py_ssize_t ls_set_size(const ls_set *set)
+    Py_ssize_t ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
     ls_visitor ls_deal_count, ls_deal_out
     void ls_deal_rest(const ls_deal *deal, Py_ssize_t buckets)
     void ls_sort(const ls_order *order, void *keys, Py_ssize_t n, void *scratch)
@@ -87,6 +88,7 @@ cdef extern from "distinct.h" nogil:
 BYTE_TABLES = LS_BYTE_TABLES
 PAGE_BITS = LS_PAGE_BITS
 HUGE_PAGES = LS_HUGE_PAGES
+LEAST_HOME_BITS = LS_LEAST_HOME_BITS
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
 cdef enum:
@@ -334,12 +336,15 @@ def add_apart(Image image not None, bitmaps not None, Py_ssize_t room):
         PyMem_Free(states)
 
 
-def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int threads):
+def by_set(
+    Image image not None, int isa, Py_ssize_t limit, bint counted, int threads, int home_bits
+):
     """The distinct bits of a 32- or 64-bit image, in no order, by a hash set for each thread.
 
-    Returns (bits, counts), both uint64, which hold a value once for each thread that met it; or
-    None as soon as a thread has met more than `limit` values. Without `counted` the counts are
-    useless.
+    Returns (bits, counts), both uint64, which hold a value up to twice for each thread that met it,
+    with parts of its count; or None as soon as a thread has met more than `limit` values beside
+    those in cells. Without `counted` the counts are useless. Of 32-bit images, `home_bits` give the
+    set cells, unless they are 0.
     """
     cdef ls_set *sets = <ls_set *>PyMem_Calloc(threads, sizeof(ls_set))
     cdef int t, stopped
@@ -349,7 +354,7 @@ def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int th
         raise MemoryError
     try:
         for t in range(threads):
-            if ls_set_start(&sets[t], counted, limit, <ls_isa>isa):
+            if ls_set_start(&sets[t], counted, limit, <ls_isa>isa, home_bits):
                 raise MemoryError("no memory for a hash set")
         stopped = image.visit(
             0, image.size, ls_set_add32 if image.itemsize == 4 else ls_set_add64, <char *>sets,
@@ -360,13 +365,12 @@ def by_set(Image image not None, int isa, Py_ssize_t limit, bint counted, int th
         if stopped:
             return None
         for t in range(threads):
-            size += sets[t].used + (sets[t].ones > 0)
+            size += ls_set_size(&sets[t])
         found, numbers = np.empty(size, np.uint64), np.empty(size, np.uint64)
         bits, counts = found, numbers
         for t in range(threads):
             if at < size:
-                ls_set_take(&sets[t], &bits[at], &counts[at])
-            at += sets[t].used + (sets[t].ones > 0)
+                at += ls_set_take(&sets[t], &bits[at], &counts[at])
         return found, numbers
     finally:
         for t in range(threads):

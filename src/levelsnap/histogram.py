@@ -189,8 +189,9 @@ def histogram(
     and 2 MB a thread. Up to 65,536 elements take up to 4 MB.
 
     A sample of the image chooses the way: few values are found by a hash set for each thread (16 MB
-    at most), values that lie close together by a bitmap of all 32-bit patterns, or one for each
-    thread, others by sorting the image's elements bucket by bucket.
+    at most; 32 MB to count up to two million of 32 bits), values that lie close together by a
+    bitmap of all 32-bit patterns, or one for each thread, others by sorting the image's elements
+    bucket by bucket.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from . import tables
 from ._distinct import (
     BYTE_TABLES,
     HUGE_PAGES,
+    LEAST_HOME_BITS,
     PAGE_BITS,
     Bitmap,
     Deal,
@@ -39,6 +40,7 @@ class Plan(NamedTuple):
     way: Way
     dense: bool = False  # the pages of the bitmap lie close together
     apart: bool = False  # each thread has a bitmap of its own
+    home_bits: int = 0  # of cells of a hash set of 32-bit values
 
 
 # The largest image that np.sort gets.
@@ -55,6 +57,13 @@ SET_LIMIT = 255 << 9
 
 # Values of the sets of all threads, which take up to 512 MB.
 SETS_LIMIT = 1 << 22
+
+# Values from which on a set of 32-bit ones has cells: those of 100,000 still fit the second-level
+# cache, as slots or a bitmap would not.
+CELLS_FROM = 1 << 13
+
+# Values that a set with cells counts: of more, too many find none.
+CELLS_LIMIT = 1 << 21
 
 # Above so many values threads that share a bitmap get into each other's way.
 BITMAP_LIMIT = 1 << 22
@@ -132,7 +141,7 @@ def find_values(
     if plan.way is Way.BITMAP:
         found = _by_bitmap(image, dtype, threads, counted, plan)
     elif plan.way is Way.SET:
-        found = _by_set(image, dtype, threads, counted)
+        found = _by_set(image, dtype, threads, counted, plan.home_bits)
     return found or _by_dealing(image, dtype, threads, counted)
 
 
@@ -169,6 +178,11 @@ def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
     once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
     values = len(bits) + once**2 / (2 * (twice + 1))
     few = values <= _set_limit(image, threads)
+    if dtype.itemsize == 4 and values >= CELLS_FROM:
+        if counted and values <= _cells_limit(image, threads):
+            return Plan(Way.SET, home_bits=int(values / 2.2).bit_length())
+        if few and not counted:
+            return Plan(Way.SET, home_bits=max(int(1.5 * values).bit_length(), LEAST_HOME_BITS))
     if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
         # Of bits in place of keys, which lie in pages of the same number.
         page = bits >> PAGE_BITS
@@ -267,6 +281,13 @@ def _set_limit(image: Image, threads: int) -> int:
     return min(SET_LIMIT, image.size // 128, SETS_LIMIT // threads)
 
 
+def _cells_limit(image: Image, threads: int) -> int:
+    """Values that a thread's set with cells may count; one by one they would be slow to find."""
+    if tables.ISA < tables.Isa.AVX512:
+        return 0
+    return min(CELLS_LIMIT, image.size // (16 * threads), SETS_LIMIT // threads)
+
+
 def _by_bitmap(
     image: Image, dtype: np.dtype, threads: int, counted: bool, plan: Plan
 ) -> tuple[NDArray, NDArray[np.uint64] | None] | None:
@@ -329,17 +350,25 @@ def _deal_parts(
 
 
 def _by_set(
-    image: Image, dtype: np.dtype, threads: int, counted: bool
+    image: Image, dtype: np.dtype, threads: int, counted: bool, home_bits: int
 ) -> tuple[NDArray, NDArray[np.uint64]] | None:
     """None if there are more values than the sets may hold."""
-    found = by_set(image, tables.ISA, _set_limit(image, threads), counted, threads)
+    limit = _set_limit(image, threads)
+    found = by_set(image, tables.ISA, limit, counted, threads, home_bits)
     if found is None:
         return None
     values = fold_zero(found[0].astype(f"u{dtype.itemsize}").view(dtype))
     counts = found[1][values == values]
     values = values[values == values]
-    order = np.argsort(values, kind="stable")
-    values, counts = values[order], counts[order]
+    if dtype.itemsize == 4 and counted and counts.max(initial=0) < 1 << 32:
+        # NumPy sorts numbers far more quickly than indices of them.
+        counts |= ordered_keys(values).astype(np.uint64) << np.uint64(32)
+        counts.sort()
+        counts &= np.uint64(0xFFFFFFFF)
+        values.sort()
+    else:
+        order = np.argsort(values)
+        values, counts = values[order], counts[order]
     starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
     if counted and len(starts):
         counts = np.add.reduceat(counts, starts)

@@ -433,6 +433,69 @@ ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t
     return count;
 }
 
+ptrdiff_t ls_set_no_cell_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t n,
+                                uint32_t *others)
+{
+    const __m128i shift = _mm_cvtsi32_si128(32 - set->home_bits);
+    const __m512i factor = _mm512_set1_epi32((int)LS_LOW), marks = _mm512_set1_epi16(INT16_MIN);
+    const __m512i twice = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
+    ptrdiff_t count = 0;
+    for (ptrdiff_t i = 0; i < n; i += 16) {
+        const __mmask16 here = n - i < 16 ? (__mmask16)((1 << (n - i)) - 1) : 0xffff;
+        const __m512i bits = _mm512_maskz_loadu_epi32(here, x + i);
+        const __m512i hash = _mm512_mullo_epi32(bits, factor);
+        const __m512i cells = _mm512_i32gather_epi32(_mm512_srl_epi32(hash, shift), set->cells, 4);
+        const __m512i tags = _mm512_or_si512(_mm512_shuffle_epi8(hash, twice), marks);
+        const __m512i differ = _mm512_xor_si512(cells, tags);
+        const __m512i both = _mm512_min_epu16(differ, _mm512_rol_epi32(differ, 16));
+        const __mmask16 other = _mm512_mask_test_epi32_mask(here, both, both);
+        PREFETCH(x + i);
+        _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi32(other, bits));
+        count += _mm_popcnt_u32(other);
+    }
+    return count;
+}
+
+ptrdiff_t ls_set_find_cells_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t n,
+                                   uint32_t *others, uint32_t *at)
+{
+    const __m128i shift = _mm_cvtsi32_si128(32 - set->home_bits);
+    const __m512i factor = _mm512_set1_epi32((int)LS_LOW), one = _mm512_set1_epi32(1);
+    const __m512i tag_bits = _mm512_set1_epi32((int)(UINT32_MAX >> set->home_bits));
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const uint64_t *pairs = set->cells;
+    ptrdiff_t count = 0, found = 0;
+    for (ptrdiff_t i = 0; i < n; i += 16) {
+        const __mmask16 here = n - i < 16 ? (__mmask16)((1 << (n - i)) - 1) : 0xffff;
+        const __m512i bits = _mm512_maskz_loadu_epi32(here, x + i);
+        const __m512i hash = _mm512_mullo_epi32(bits, factor);
+        const __m512i home = _mm512_srl_epi32(hash, shift), pair = _mm512_add_epi32(home, home);
+        __m512i cell = _mm512_slli_epi32(home, 2);
+        __mmask16 mine = 0;
+        for (int j = 0; j < 2; j++) {
+            const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(pair), pairs + j, 8);
+            const __m512i high =
+                _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(pair, 1), pairs + j, 8);
+            for (int k = 0; k < 2; k++) {
+                const __m512i held =
+                    _mm512_permutex2var_epi32(low, k ? _mm512_add_epi32(even, one) : even, high);
+                mine |= _mm512_testn_epi32_mask(_mm512_xor_si512(held, hash), tag_bits);
+                if (j + k < 2)
+                    cell = _mm512_mask_add_epi32(cell, (__mmask16)~mine, cell, one);
+            }
+        }
+        mine &= here;
+        const __mmask16 other = here & (__mmask16)~mine;
+        PREFETCH(x + i);
+        _mm512_storeu_si512(at + found, _mm512_maskz_compress_epi32(mine, cell));
+        _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi32(other, bits));
+        found += _mm_popcnt_u32(mine);
+        count += _mm_popcnt_u32(other);
+    }
+    return count;
+}
+
 const ls_tree_kernels ls_trees_avx512[LS_TYPES] = {
     [LS_INT16] = {search_int16, 8, 32, 0, 128, NULL, 0, NULL},
     [LS_UINT16] = {search_uint16, 8, 32, 0, 128, NULL, 0, NULL},

@@ -207,19 +207,39 @@ static int make_slots(ls_set *set, int log2)
     return !set->slots;
 }
 
-int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa)
+static size_t cells_size(const ls_set *set)
+{
+    return sizeof(uint32_t) << (set->home_bits + 2 * set->counted);
+}
+
+/* The bits of which a cell that is not empty holds the tag. */
+static INLINE uint32_t cell_bits(const ls_set *set, size_t at, uint32_t cell)
+{
+    const uint32_t one = (uint32_t)1 << (32 - set->home_bits);
+    return ((uint32_t)(at >> (1 + set->counted)) * one + (cell & (one - 1))) * LS_LOW_INVERSE;
+}
+
+static INLINE uint32_t cell_at(const ls_set *set, size_t at)
+{
+    return set->counted ? ((const uint32_t *)set->cells)[at] : ((const uint16_t *)set->cells)[at];
+}
+
+int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa, int home_bits)
 {
     set->counted = counted;
     set->isa = isa;
     set->limit = limit;
     set->used = 0;
     set->ones = 0;
-    return make_slots(set, 12);
+    set->home_bits = home_bits;
+    set->cells = home_bits ? ls_map(cells_size(set), 1) : NULL;
+    return make_slots(set, 12) || (home_bits && !set->cells);
 }
 
 void ls_set_free(ls_set *set)
 {
     free(set->slots);
+    ls_unmap(set->cells, cells_size(set));
 }
 
 static int grow(ls_set *set)
@@ -251,8 +271,30 @@ static int make_room(ls_set *set)
     return set->used + BATCH > (ptrdiff_t)1 << (set->log2 - 3) ? grow(set) : 0;
 }
 
-void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
+static size_t cells_of(const ls_set *set)
 {
+    return set->cells ? (size_t)2 << (set->home_bits + set->counted) : 0;
+}
+
+ptrdiff_t ls_set_size(const ls_set *set)
+{
+    ptrdiff_t size = set->used + (set->ones > 0);
+    for (size_t at = 0; at < cells_of(set); at++)
+        size += cell_at(set, at) > 0;
+    return size;
+}
+
+ptrdiff_t ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
+{
+    const uint64_t *start = bits;
+    for (size_t at = 0; at < cells_of(set); at++) {
+        const uint32_t cell = cell_at(set, at);
+        if (!cell)
+            continue;
+        *bits++ = cell_bits(set, at, cell);
+        if (set->counted)
+            *counts++ = cell >> (32 - set->home_bits);
+    }
     for (size_t i = 0; i < (size_t)1 << set->log2; i++) {
         const uint64_t *slot = set->slots + (i << set->counted);
         if (*slot == EMPTY)
@@ -261,10 +303,11 @@ void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
         if (set->counted)
             *counts++ = slot[1];
     }
-    if (set->ones)
-        *bits = EMPTY;
     if (set->ones && set->counted)
         *counts = set->ones;
+    if (set->ones)
+        *bits++ = EMPTY;
+    return bits - start;
 }
 
 static INLINE void write_line(void *to, const void *line)

@@ -91,7 +91,14 @@ ls_visitor ls_bitmap_count;
 
 /* 32 and 64 bits, few values */
 
-/* A hash set of bits, with counts or without; of one thread. */
+/* A hash set of bits, with counts or without; of one thread. In front of the slots, 32-bit elements
+ * may have cells: some for each home, which is the leading bits of what a multiplication that loses
+ * nothing makes of them. A cell holds the other bits, its tag, or 0; what finds neither its own nor
+ * an empty one goes to the slots.
+ *
+ * Without counts a home has two cells, of 16 bits, of which the first is set. With counts it has
+ * four, of 32 bits, and their leading ones, as many as a home has, count; when these overflow, their
+ * count goes to the slots. */
 typedef struct {
     uint64_t *slots;  /* bits, followed by their count if there are counts */
     int log2;         /* of the number of slots */
@@ -99,15 +106,21 @@ typedef struct {
     ls_isa isa;
     ptrdiff_t used, limit;
     uint64_t ones;    /* how often all 64 bits are ones, which is what marks an empty slot */
+    void *cells;      /* mapped; uint16_t or, with counts, uint32_t */
+    int home_bits;    /* 0: no cells */
 } ls_set;
 
+#define LS_LEAST_HOME_BITS 17 /* without counts */
+
 /* Nonzero: no memory. */
-int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa);
+int ls_set_start(ls_set *set, int counted, ptrdiff_t limit, ls_isa isa, int home_bits);
 void ls_set_free(ls_set *set);
 ls_visitor ls_set_add32, ls_set_add64;
 
-/* The members, in no order, and their counts if there are any; their number is used + !!ones. */
-void ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts);
+/* The members, in no order, and their counts if there are any: a member may be there twice, with
+ * two parts of its count. */
+ptrdiff_t ls_set_size(const ls_set *set);
+ptrdiff_t ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts);
 
 /* 32 and 64 bits, any number */
 

@@ -11,7 +11,8 @@ static INLINE KEY NAME_(element)(const ls_order *order, KEY key)
 
 /* Adds at most BATCH elements, for which the set has room. Linear probing, in a table that is kept
  * so empty that nearly all is found at its home. */
-static INLINE void NAME_(add)(ls_set *set, const KEY *x, ptrdiff_t n, const int counted)
+static INLINE void NAME_(add)(ls_set *set, const KEY *x, ptrdiff_t n, const int counted,
+                              const uint64_t times)
 {
     const size_t last = ((size_t)1 << set->log2) - 1;
     uint64_t *slots = set->slots;
@@ -19,7 +20,7 @@ static INLINE void NAME_(add)(ls_set *set, const KEY *x, ptrdiff_t n, const int 
         const uint64_t bits = x[i];
         size_t at = home(set, bits);
         if (bits == EMPTY) {
-            set->ones++;
+            set->ones += times;
             continue;
         }
         while (slots[at << counted] != bits) {
@@ -33,9 +34,93 @@ static INLINE void NAME_(add)(ls_set *set, const KEY *x, ptrdiff_t n, const int 
             at = (at + 1) & last;
         }
         if (counted)
-            slots[2 * at + 1]++;
+            slots[2 * at + 1] += times;
     }
 }
+
+#if BITS == 32
+
+/* Whether the bits have a cell now. */
+static INLINE int mark_cell(ls_set *set, uint32_t bits)
+{
+    const uint32_t hash = bits * LS_LOW;
+    uint16_t *cell = (uint16_t *)set->cells + 2 * (size_t)(hash >> (32 - set->home_bits));
+    const uint16_t tag = (uint16_t)(hash | 0x8000);
+    cell += *cell != 0 && *cell != tag;
+    if (*cell != 0 && *cell != tag)
+        return 0;
+    *cell = tag;
+    return 1;
+}
+
+static void mark_cells(ls_set *set, const uint32_t *x, ptrdiff_t n)
+{
+    uint32_t others[BATCH + LS_SPARE];
+    ptrdiff_t count = 0;
+#ifdef LS_X86
+    if (set->isa == LS_AVX512) {
+        n = ls_set_no_cell_avx512(set, x, n, others);
+        x = others;
+    }
+#endif
+    for (ptrdiff_t i = 0; i < n; i++) {
+        others[count] = x[i];
+        count += !mark_cell(set, x[i]);
+    }
+    add32(set, others, count, 0, 1);
+}
+
+static INLINE void count_at(ls_set *set, uint32_t *cells, size_t at, uint32_t one)
+{
+    cells[at] += one;
+    if (cells[at] >= one)
+        return;
+    const uint32_t bits = cell_bits(set, at, cells[at]);
+    cells[at] += one; /* for it is not empty */
+    add32(set, &bits, 1, 1, ((uint64_t)1 << set->home_bits) - 1);
+}
+
+static INLINE int count_cell(ls_set *set, uint32_t bits)
+{
+    const uint32_t hash = bits * LS_LOW;
+    const uint32_t one = (uint32_t)1 << (32 - set->home_bits), tag = hash & (one - 1);
+    uint32_t *cells = set->cells;
+    const size_t first = 4 * (size_t)(hash / one);
+    for (size_t at = first; at < first + 4; at++)
+        if (cells[at] == 0 || (cells[at] & (one - 1)) == tag) {
+            cells[at] |= tag;
+            count_at(set, cells, at, one);
+            return 1;
+        }
+    return 0;
+}
+
+static void count_cells(ls_set *set, const uint32_t *x, ptrdiff_t n)
+{
+    uint32_t others[BATCH + LS_SPARE];
+    ptrdiff_t count = 0;
+#ifdef LS_X86
+    if (set->isa == LS_AVX512) {
+        uint32_t at[BATCH + LS_SPARE];
+        const ptrdiff_t no_cell = ls_set_find_cells_avx512(set, x, n, others, at);
+        const uint32_t one = (uint32_t)1 << (32 - set->home_bits);
+        uint32_t *cells = set->cells;
+        for (ptrdiff_t i = 0; i < n - no_cell; i++)
+            count_at(set, cells, at[i], one);
+        n = no_cell;
+        x = others;
+    }
+#endif
+    for (ptrdiff_t i = 0; i < n; i++) {
+        others[count] = x[i];
+        count += !count_cell(set, x[i]);
+    }
+    for (ptrdiff_t i = 0; i < count; i++)
+        LS_PREFETCH(set->slots + (home(set, others[i]) << 1));
+    add32(set, others, count, 1, 1);
+}
+
+#endif
 
 int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
 {
@@ -46,16 +131,25 @@ int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
         if (full)
             return full;
         count = smaller(n, BATCH);
+#if BITS == 32
+        if (set->home_bits) {
+            if (set->counted)
+                count_cells(set, x, count);
+            else
+                mark_cells(set, x, count);
+            continue;
+        }
+#endif
         if (set->counted)
-            NAME_(add)(set, x, count, 1);
+            NAME_(add)(set, x, count, 1, 1);
 #ifdef LS_X86
         else if (set->isa == LS_AVX512) {
             KEY others[BATCH + LS_SPARE];
-            NAME_(add)(set, others, JOIN(NAME_(ls_set_others), _avx512)(set, x, count, others), 0);
+            NAME_(add)(set, others, JOIN(NAME_(ls_set_others), _avx512)(set, x, count, others), 0, 1);
         }
 #endif
         else
-            NAME_(add)(set, x, count, 0);
+            NAME_(add)(set, x, count, 0, 1);
     }
     return 0;
 }
@@ -71,6 +165,8 @@ static void NAME_(shift)(const ls_deal *deal, const KEY *x, ptrdiff_t n, uint16_
 {
     const ls_order order = deal->order;
     const int shift = deal->shift;
+    for (ptrdiff_t i = 0; i < n; i += LINE / (ptrdiff_t)sizeof(KEY))
+        LS_PREFETCH((uintptr_t)(x + i) + AHEAD);
     for (ptrdiff_t i = 0; i < n; i++)
         label[i] = (uint16_t)(NAME_(folded_key)(&order, x[i]) >> shift);
 }

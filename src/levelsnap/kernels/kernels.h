@@ -64,6 +64,7 @@ void ls_bitmap_count_avx2(const ls_counts *counts, const uint32_t *x, ptrdiff_t 
 
 /* The home of bits in a set: the leading log2 bits of 32, of low * LS_LOW + high * LS_HIGH. */
 #define LS_LOW 0x9E3779B1u
+#define LS_LOW_INVERSE 0x0E8B2F51u /* modulo 2^32 */
 #define LS_HIGH 0x85EBCA77u
 
 /* Copies those of n elements that are not at their homes in a set without counts, and all whose
@@ -73,6 +74,13 @@ ptrdiff_t ls_set_others32_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t
                                  uint32_t *others);
 ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t n,
                                  uint64_t *others);
+
+/* Of n elements of a set with cells copies those that find no cell, and returns their number. With
+ * counts, `at` gets the cells of the rest, in no order. Both have room for n and LS_SPARE. */
+ptrdiff_t ls_set_no_cell_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t n,
+                                uint32_t *others);
+ptrdiff_t ls_set_find_cells_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t n,
+                                   uint32_t *others, uint32_t *at);
 
 /* Orders what was written past the caches before what this thread writes from now on. */
 void ls_end_streaming(void);
