@@ -306,7 +306,7 @@ def _balanced_edges(problem: Problem, cells: int) -> Edges:
     weight = np.diff(fine if problem.weights is None else problem.sums[4, fine])
     total = np.cumsum(np.cbrt(width**2 * weight))
     # Some by number, where a few far values matter most.
-    by_number = min(cells / 4, LADDER_LONGEST / 2)
+    by_number = min(cells / 4, LADDER_LONGEST / 4)
     share = total * ((cells - by_number) / total[-1]) + fine[1:] * (by_number / n)
     share = share.astype(np.int64)
     chosen = np.flatnonzero(share[1:-1] > share[:-2]) + 2
