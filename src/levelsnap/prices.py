@@ -58,9 +58,8 @@ MOST_LADDER = MOST_VALUES
 # For a first price.
 CELLS_OF_GROUP = 20
 FEWEST_CELLS = 1 << 13
-# And of very many values.
-FEWEST_GATHERED = 1 << 19
-GATHERED_OF_GROUP = 24
+# From so many cells on, these are more quickly found otherwise.
+MOST_BALANCED = 1 << 19
 # Denominators from here on count as unknown.
 MOST_PARTS = 2**60
 # Groups that a sweep may look at.
@@ -252,8 +251,8 @@ def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float |
 def first_price(problem: Problem, k: int, threads: int) -> float:
     """About the price that makes k groups best, from some of the positions."""
     price, n = _dense_price(problem, k), len(problem)
-    if n >= FEWEST_GATHERED and (x := problem.separate()) is not None:
-        cells = min(GATHERED_OF_GROUP, n // (2 * k))
+    if CELLS_OF_GROUP * k >= MOST_BALANCED and (x := problem.separate()) is not None:
+        cells = min(max(CELLS_OF_GROUP, n // (8 * k)), n // (2 * k))
         found = gathered_price(x, k, price, 0.03 * k, cells, 1.5, threads)
         return price if found is None else _clipped(found)
     cells = min(max(CELLS_OF_GROUP * k, FEWEST_CELLS), 2 * CELLS_OF_GROUP * k)
@@ -307,7 +306,7 @@ def _balanced_edges(problem: Problem, cells: int) -> Edges:
     weight = np.diff(fine if problem.weights is None else problem.sums[4, fine])
     total = np.cumsum(np.cbrt(width**2 * weight))
     # Some by number, where a few far values matter most.
-    by_number = min(cells / 4, LADDER_LONGEST / 2)
+    by_number = min(cells / 4, LADDER_LONGEST / 4)
     share = total * ((cells - by_number) / total[-1]) + fine[1:] * (by_number / n)
     share = share.astype(np.int64)
     chosen = np.flatnonzero(share[1:-1] > share[:-2]) + 2
