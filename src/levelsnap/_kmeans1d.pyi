@@ -9,6 +9,7 @@ PASS_ROWS: int
 PASS_LEAF: int
 LADDER_LONGEST: int
 LADDER_ROWS: int
+ASCENT_SCRATCH: int
 
 class SweepEnd(IntEnum):
     DONE = ...
@@ -81,26 +82,35 @@ def climb(
     x: np.ndarray[Any, Any],
     weights: np.ndarray[Any, Any] | None,
     prices: np.ndarray[Any, Any],
-    which: int,
+    steps: int,
     rows: np.ndarray[Any, Any],
-    least: np.ndarray[Any, Any],
-    first: np.ndarray[Any, Any],
     costs: np.ndarray[Any, Any],
     threads: int,
     isa: int,
 ) -> int: ...
-def ladder_back(
+def ascend(
     x: np.ndarray[Any, Any],
-    prices: np.ndarray[Any, Any],
-    which: int,
+    price: float,
     least: np.ndarray[Any, Any],
+    previous: np.ndarray[Any, Any],
     first: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    threads: int,
+    isa: int,
+) -> bool: ...
+def descend(
+    x: np.ndarray[Any, Any],
+    price: float,
+    least: np.ndarray[Any, Any],
+    previous: np.ndarray[Any, Any],
+    first: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
     steps: np.ndarray[Any, Any],
     behind: np.ndarray[Any, Any],
     paths: np.ndarray[Any, Any],
-    upper: np.ndarray[Any, Any],
     threads: int,
 ) -> tuple[tuple[int, int], tuple[float, float]]: ...
+def steps_back(previous: np.ndarray[Any, Any], step: int, path: np.ndarray[Any, Any]) -> int: ...
 def layers(
     points: Points,
     scratch: np.ndarray[Any, Any],

@@ -7,15 +7,13 @@ one. The slope of the least cost between two prices lies between the numbers of 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import LADDER_LONGEST, LADDER_ROWS, PASS_LEAF, climb, ladder_back
-from .points import Edges
+from ._kmeans1d import LADDER_LONGEST, LADDER_ROWS, PASS_LEAF, climb
+from .ascent import both_ways
 from .tables import ISA
 
 # The price that is likeliest to be the right one, and how far the others are from it, in steps.
 LIKELIEST = PASS_LEAF // 2
 RUNGS = np.arange(PASS_LEAF) - LIKELIEST
-# As in kmeans1d.h, by a wide margin: what the proof allows for rounding, in prices.
-SLACK = 2.0**-12
 # For a price that is off by a few times.
 FIRST_STEP = 0.25
 MOST_CLIMBS = 8
@@ -24,9 +22,6 @@ SAMPLE = 1 << 12
 SAMPLE_RUN = 1 << 7
 # Where prices between two are tried.
 TOWARDS = np.arange(1, LIKELIEST + 1) / (LIKELIEST + 1)
-
-# A price, the edges of about the best groups there, and whether these are surely the only best.
-Path = tuple[float, Edges, bool]
 
 
 class Ladder:
@@ -50,89 +45,34 @@ class Ladder:
 
     def __init__(self, x: NDArray, weights: NDArray | None, threads: int) -> None:
         n = self._n = len(x)
-        self._x = _rows(x, -x)
-        self._weights = None if weights is None else _rows(weights, weights)
+        self._x = both_ways(x, -x)
+        self._weights = None if weights is None else both_ways(weights, weights)
         # A cut lies where the two overlap, as no group is as long.
         steps = min(n // 2 + LADDER_LONGEST // 2 + PASS_LEAF, n)
-        steps = (steps + PASS_LEAF - 1) // PASS_LEAF * PASS_LEAF
-        self._first = max(n - steps, 0)
+        self._steps = (steps + PASS_LEAF - 1) // PASS_LEAF * PASS_LEAF
         self._rows = np.empty((2, LADDER_ROWS, PASS_LEAF))
-        self._least = np.empty((2, steps + 1))
-        self._starts = np.empty((2, steps // PASS_LEAF), np.int32)
         self._costs = np.empty((2, LADDER_LONGEST + 1, PASS_LEAF))
         self._threads = threads
-        self._which = LIKELIEST
-        self.prices = self.totals = self._through = np.empty(0)
+        self.prices = self.totals = np.empty(0)
 
     def climb(self, prices: NDArray[np.float64]) -> bool:
         """False if a group may be too long."""
         self.prices = prices
         base = climb(
-            self._x, self._weights, prices, self._which, self._rows, self._least, self._starts,
-            self._costs, self._threads, ISA,
+            self._x, self._weights, prices, self._steps, self._rows, self._costs, self._threads,
+            ISA,
         )  # fmt: skip
         if base < 0:
             return False
         # By way of each position where the two overlap.
-        low, high = self._first - base, self._n + 1 - self._first - base
-        self._through = self._rows[0, low:high] + self._rows[1, low:high][::-1]
-        self.totals = self._through.min(axis=0)
+        first = max(self._n - self._steps, 0)
+        low, high = first - base, self._n + 1 - first - base
+        self.totals = (self._rows[0, low:high] + self._rows[1, low:high][::-1]).min(axis=0)
         return True
 
     def counts(self) -> NDArray[np.float64]:
         """Numbers of groups between those at each two neighbouring prices."""
         return np.diff(self.totals) / np.diff(self.prices)
-
-    def path(self, which: int) -> Path:
-        """About the best groups at one of the prices. The values have no weights."""
-        if which != self._which:
-            self._which = which
-            self.climb(self.prices)
-        price, total = self.prices[which], self.totals[which]
-        through = self._through[:, which]
-        near = np.flatnonzero(through <= total + SLACK * price) + self._first
-        # Where one path has all of these, it ends at the last one, coming from below.
-        edges, upper, low, joined = self._join(near[0], near[-1])
-        proved = False
-        if not joined:
-            middle = int(through.argmin()) + self._first
-            edges = self._join(middle, middle)[0]
-        elif (edges[np.searchsorted(edges, near)] == near).all():
-            limit = (upper + price * (len(edges) - 1)) * (1 + 2.0**-40)
-            proved = limit < min(low, total + SLACK * price)
-        return float(price), edges, proved
-
-    def _join(self, low: int, high: int) -> tuple[Edges, float, float, bool]:
-        """A path down from a position and one up from another that is no higher.
-
-        And at most what it costs without prices, at least what a path with other edges costs, and
-        whether they agree between the two.
-        """
-        n, least = self._n, self._least
-        steps = np.array([high, n - low])
-        behind = np.array([least[1, n - high], least[0, low]])
-        paths, upper = np.empty(least.shape, np.int64), np.empty(least.shape)
-        groups, lows = ladder_back(
-            self._x, self.prices, self._which, least, self._starts, steps, behind, paths, upper,
-            self._threads,
-        )  # fmt: skip
-        down, up = paths[0, : groups[0] + 1], n - paths[1, : groups[1] + 1]
-        parting = int(np.searchsorted(-down, -low))
-        joined = len(up) > parting and bool((down[parting::-1] == up[: parting + 1]).all())
-        costs = upper[0, parting : groups[0]].sum() + upper[1, : groups[1]].sum()
-        edges = np.concatenate([down[:parting:-1], up])
-        return edges, float(costs), min(lows), joined
-
-
-def _rows(forward: NDArray, backward: NDArray) -> NDArray[np.float64]:
-    # More may be read, and is not used.
-    before, stop = PASS_LEAF, PASS_LEAF + len(forward)
-    rows = np.empty((2, stop + 2 * PASS_LEAF))
-    rows[0, before:stop] = forward
-    rows[1, before:stop] = backward[::-1]
-    rows[:, :before] = rows[:, before : before + 1]
-    rows[:, stop:] = rows[:, stop - 1 : stop]
-    return rows
 
 
 class Climber:
@@ -226,11 +166,10 @@ def about_price(
     return climber.guess
 
 
-def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[Path], float | None]:
-    """About the best groups at the price of k groups, or where these tie with fewer and more, two.
+def ladder_prices(x: NDArray, k: int, price: float, threads: int) -> list[float]:
+    """About the price of k groups; where these tie with fewer and more, one of more and of fewer.
 
-    None if they are not found, but maybe about the price. `price`: one that may be off by a few
-    times.
+    Empty if none is found. `price`: one that may be off by a few times.
     """
     n, off = len(x), 0.03 * k
     if n > 4 * SAMPLE:
@@ -242,8 +181,8 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
         part = k * SAMPLE / n
         found = about_price(np.cumsum(gaps), None, part, price, FIRST_STEP, 0.5 * part**0.5, 1)
         if found is None:
-            return [], None
-        price, off = found, 0.8 * k / part**0.5
+            return []
+        price, off = found, 0.4 * k / part**0.5
     climber = Climber(Ladder(x, None, threads), k)
     for _ in range(MOST_CLIMBS):
         before = climber.gap
@@ -253,15 +192,15 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
         # Many groups tie if they are far more than expected.
         gap = climber.gap
         if gap <= 4 or gap > min(before / 2, 8 * off):
-            paths = _at_tangents(climber, k)
-            if paths:
-                return paths, found
+            prices = _at_tangents(climber, k)
+            if prices:
+                return prices
         price, off = found, _spacing(gap)
-    return [], climber.guess
+    return [] if climber.guess is None else [climber.guess]
 
 
-def _at_tangents(climber: Climber, k: int) -> list[Path]:
-    """As `ladder_paths`, from a climb about the price of k groups; empty if that is not known.
+def _at_tangents(climber: Climber, k: int) -> list[float]:
+    """As `ladder_prices`, from a climb about the price of k groups; empty if that is not known.
 
     The least cost is a straight line of the price between prices of as many groups. Where the lines
     of more and of fewer groups than k meet is the price of k, if it is that of any between.
@@ -271,14 +210,14 @@ def _at_tangents(climber: Climber, k: int) -> list[Path]:
         known, counts = climber.known()
         if k in counts:
             right = known[counts == k]
-            return [ladder.path(LIKELIEST if LIKELIEST in right else int(right[0]))]
+            return [float(ladder.prices[right[len(right) // 2]])]
         above, below = known[counts > k], known[counts < k]
         if len(above) == 0 or len(below) == 0:
             return []
         ends = [int(above[-1]), int(below[0])]
         numbers = [int(counts[counts > k][-1]), int(counts[counts < k][0])]
         if numbers == before:
-            return [ladder.path(which) for which in ends]
+            return ladder.prices[ends].tolist()
         before = numbers
         prices, totals = ladder.prices[ends], ladder.totals[ends]
         costs = totals - prices * numbers

@@ -35,7 +35,8 @@ from ._kmeans1d import (
     run_passes,
     sweep,
 )
-from .ladder import Path, about_price, ladder_paths
+from .ascent import Ascent
+from .ladder import about_price, ladder_prices
 from .points import Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
@@ -51,10 +52,12 @@ LEAST_PRICE = 2.0**-960
 SLACK = 0.01
 # Passes, after one of which the slack is that small, for one that has as many groups as are wanted.
 MORE_PASSES = 6
-# A ladder is climbed if there are no more values for each group.
-LADDER_GROUP = 40
-FEWEST_LADDER = 4096
-MOST_LADDER = 1 << 17
+# Costs are found by ascents for so many values, if there are no more for each group.
+FEWEST_ASCENT = 1 << 12
+MOST_ASCENT = 1 << 17
+ASCENT_GROUP = 400
+# A ladder is climbed first if there are no more values for each group.
+LADDER_GROUP = 12
 # For a first price.
 CELLS_OF_GROUP = 20
 FEWEST_CELLS = 1 << 13
@@ -101,16 +104,9 @@ def best_cuts(
     n = len(problem.points)
     if n > MOST_VALUES:
         raise ValueError(f"{n} distinct values; at most {MOST_VALUES} are accepted")
-    paths: list[Path] = []
+    search = Search(problem, k, threads, progress, price)
     if price is None:
-        paths, price = _ladder(problem, k, threads)
-    if len(paths) == 1 and paths[0][2] and len(paths[0][1]) - 1 == k:
-        if progress is not None:
-            progress(n, n)
-        return paths[0][1][1:-1]
-    search = Search(problem, k, threads, progress, paths[0][0] if paths else price)
-    if len(paths) == 2:
-        search.start_between(*paths)
+        search.climb()
     search.narrow(SLACK)
     cuts = search.only_cuts()
     while cuts is None:
@@ -155,20 +151,35 @@ class Search:
         price: float | None = None,
     ) -> None:
         self.problem, self.k = problem, k
-        self.passes = Passes(problem.points, threads)
+        self._threads = threads
+        self._ascent = _ascent(problem, k, threads)
+        self._ascended = False  # at the last price, instead of passes
         self.bracket = Bracket(problem.points, k)
-        self.price = first_price(problem, k, threads) if price is None else price
+        self.price = self._first_price() if price is None else price
         self.limit = inf
         self.is_rough = False
         self._edges: Edges | None = None
         self._slack = 0.0
         self._progress, self._done = progress, 0.0
 
-    def start_between(self, more: Path, fewer: Path) -> None:
-        """Begin where the best groups at two prices are equally good, as k groups seem to be."""
-        self.bracket.next_price(*more[:2])
-        self.bracket.next_price(*fewer[:2])
-        self.price = self.bracket.start_sloped()
+    @cached_property
+    def passes(self) -> "Passes":
+        return Passes(self.problem.points, self._threads)
+
+    def climb(self) -> None:
+        """Find the price by a ladder, if groups are small, or where k groups tie with others."""
+        if self._ascent is None or len(self.problem.points) > LADDER_GROUP * self.k:
+            return
+        prices = ladder_prices(self._ascent.x, self.k, self.price, self._threads)
+        for self.price in map(_clipped, prices):
+            if len(prices) == 1:
+                return
+            edges = self._pass()
+            if len(edges) - 1 == self.k:
+                return
+            self.bracket.next_price(self.price, edges)
+        if prices:
+            self.price = self.bracket.start_sloped()
 
     def narrow(self, most: float) -> None:
         """Go on until paths that cost so much more, in prices, than the best are surely enough."""
@@ -207,13 +218,19 @@ class Search:
     def only_cuts(self) -> Cuts | None:
         """The best cuts, if it is easily seen that there are no others as good."""
         edges = self._edges
-        if edges is None or len(edges) - 1 != self.k or not self.passes.is_only(edges, self.most):
+        if edges is None or len(edges) - 1 != self.k:
             return None
-        return edges[1:-1]
+        if self._ascended and self._ascent is not None:
+            if self._ascent.is_only(edges, self.most):
+                return edges[1:-1]
+            self._run_passes()
+        return edges[1:-1] if self.passes.is_only(edges, self.most) else None
 
     def complete(self) -> "Passes":
         """The passes at the last price, completed."""
         n = len(self.problem.points)
+        if self._ascended:
+            self._run_passes()
         self.passes.complete(_part(self._progress, self._done, n))
         return self.passes
 
@@ -224,9 +241,27 @@ class Search:
         positions_within(least, limit, kept)
         return kept
 
+    def _first_price(self) -> float:
+        problem, k = self.problem, self.k
+        if self._ascent is None:
+            return first_price(problem, k, self._threads)
+        return _dense_price(problem, k)
+
     def _pass(self) -> Edges:
+        if self._ascent is not None:
+            edges = self._ascent.run(self.price)
+            if edges is not None:
+                self._ascended = True
+                return edges
+            self._ascent = None
+            if self._edges is None:
+                self.price = self._first_price()
+        return self._run_passes()
+
+    def _run_passes(self) -> Edges:
         n = len(self.problem.points)
         reach = n // self.k + 8
+        self._ascended = False
         edges = self.passes.run(self.price, reach, _part(self._progress, self._done, n))
         self._done = (self._done + n) / 2
         return edges
@@ -235,20 +270,20 @@ class Search:
         return _priced(self.problem.points, edges, self.price)
 
 
-def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float | None]:
-    """As `ladder_paths`, if groups are small."""
+def _ascent(problem: Problem, k: int, threads: int) -> Ascent | None:
+    """If it may be quicker than passes."""
     n = len(problem.points)
-    x = None
-    if n <= LADDER_GROUP * k and FEWEST_LADDER <= n <= MOST_LADDER:
-        x = problem.separate()
-    return ([], None) if x is None else ladder_paths(x, k, _dense_price(problem, k), threads)
+    if not FEWEST_ASCENT <= n <= min(MOST_ASCENT, ASCENT_GROUP * k):
+        return None
+    x = problem.separate()
+    return None if x is None else Ascent(x, n // k, threads)
 
 
 def first_price(problem: Problem, k: int, threads: int) -> float:
     """About the price that makes k groups best, from some of the positions."""
     price = _dense_price(problem, k)
     cells = min(max(CELLS_OF_GROUP * k, FEWEST_CELLS), 2 * CELLS_OF_GROUP * k)
-    if max(2 * cells, FEWEST_LADDER) > len(problem.points):
+    if max(2 * cells, FEWEST_ASCENT) > len(problem.points):
         return price
     edges = _balanced_edges(problem, cells)
     s1, s1_rest, _, _, w, w_rest = np.diff(problem.sums.take(edges, axis=1))

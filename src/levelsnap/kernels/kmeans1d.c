@@ -192,6 +192,7 @@ int ls_round_mean(const double *values, const double *weights, ptrdiff_t n, doub
 #define RUN ls_pass_run_portable
 #define IS_ONLY ls_is_only_portable
 #define CLIMB ls_climb_portable
+#define ASCEND ls_ascend_portable
 #define ADD_ALL ls_sums_add_all_portable
 #define CHOOSE_NEAR ls_choose_near_portable
 #define LAYERS ls_layers_portable
@@ -226,6 +227,11 @@ ls_climb *ls_climb_of(int isa)
     return OF_ISA(isa, ls_climb);
 }
 
+ls_ascend *ls_ascend_of(int isa)
+{
+    return OF_ISA(isa, ls_ascend);
+}
+
 ls_choose_near *ls_choose_near_of(int isa)
 {
     return OF_ISA(isa, ls_choose_near);
@@ -236,14 +242,14 @@ ls_layers *ls_layers_of(int isa)
     return OF_ISA(isa, ls_layers);
 }
 
-ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int64_t *path,
-                         double *upper, double *low)
+ptrdiff_t ls_descend(const ls_ascent *p, ptrdiff_t step, double behind, int64_t *path, double *low)
 {
-    const double price = p->prices[p->which];
-    double more[LS_LONGEST + 1], costs[LS_LONGEST + 1], squares[LS_LONGEST + 1];
+    const double price = p->price;
+    double *more = p->scratch, *costs = more + LS_FARTHEST + 1;
     ptrdiff_t groups = 0;
-    ls_fill_more(more);
-    costs[1] = squares[1] = 0;
+    int filled = 0;
+    const int part = 32; /* of what is summed up at a time */
+    costs[1] = 0;
     *low = INFINITY;
     path[0] = step;
     while (step > 0) {
@@ -251,12 +257,19 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int6
         const double *last = p->x + (step - 1), *least = p->least + step;
         double s1 = 0, s2 = 0, best = least[-1], second = INFINITY;
         ptrdiff_t size = 1;
-        for (ptrdiff_t t = 2; t <= most; t++) {
-            const double d = last[0] - last[1 - t];
-            s1 += d;
-            s2 += d * d;
-            costs[t] = s2 - s1 * s1 * more[t];
-            squares[t] = s2;
+        for (; filled < most; filled++)
+            more[filled + 1] = ls_more(filled + 1, filled / part + part + 2);
+        for (ptrdiff_t t = 2; t <= most;) {
+            const ptrdiff_t stop = most - t < part ? most + 1 : t + part;
+            double first = 0, squares = 0;
+            for (; t < stop; t++) {
+                const double d = last[0] - last[1 - t];
+                first += d;
+                squares += d * d;
+                costs[t] = (s2 + squares) - (s1 + first) * (s1 + first) * more[t];
+            }
+            s1 += first;
+            s2 += squares;
         }
         for (ptrdiff_t t = 2; t <= most; t++) {
             const double whole = least[-t] + costs[t], worse = whole < best ? best : whole;
@@ -266,10 +279,8 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, double behind, int6
         }
         *low = behind + second + price < *low ? behind + second + price : *low;
         behind = (behind + ls_larger(costs[size], 0) + price) * (1 - 0x1p-51);
-        upper[groups++] =
-            costs[size] + squares[size] * (double)(5 * size * size + 25 * size + 40) * 0x1p-53;
         step -= size;
-        path[groups] = step;
+        path[++groups] = step;
     }
     return groups;
 }
