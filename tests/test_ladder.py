@@ -1,11 +1,11 @@
-"""Least costs at several prices at once: bounds, and the best cuts that they prove."""
+"""Least costs at several prices at once, and at one: bounds, and the best cuts that they prove."""
 
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from levelsnap import ladder, prices
+from levelsnap import ascent, ladder, prices
 from levelsnap.points import Problem
 from levelsnap.rationals import exact_cuts
 from levelsnap.tables import ISA, Isa
@@ -31,6 +31,7 @@ def values_of(kind, random, n):
 class TestInstructionSets:
     def test_climbs_bound_the_least_cost_from_below(self, kind, isa, monkeypatch):
         monkeypatch.setattr(ladder, "ISA", isa)
+        monkeypatch.setattr(ascent, "ISA", isa)
         problem = Problem(values_of(kind, np.random.default_rng(3), 60), None)
         x = problem.separate()
         n = len(x)
@@ -57,11 +58,38 @@ class TestInstructionSets:
                 pieces = zip(edges.tolist(), edges[1:].tolist(), strict=False)
                 path = sum(cost[i, j] + Fraction(price) for i, j in pieces)
                 assert path <= Fraction(climber.totals[which]) * (1 + Fraction(1, 10**9))
+            self.check_ascent(x, some[5], cost)
+
+    def check_ascent(self, x, price, cost):
+        n = len(x)
+        before, behind = [Fraction(0)], [Fraction(0)]
+        for j in range(1, n + 1):
+            before.append(min(before[i] + cost[i, j] for i in range(j)) + Fraction(price))
+            back = min(behind[i] + cost[n - j, n - i] for i in range(j))
+            behind.append(back + Fraction(price))
+        climber = ascent.Ascent(x, n, 2)
+        edges = climber.run(price)
+        if edges is None:  # the values are too uneven
+            return
+        error = Fraction(price) / 1024
+        for bounds, exact in zip(climber._least, (before, behind), strict=True):
+            for bound, least in zip(bounds[: n + 1], exact, strict=True):
+                assert least - error <= Fraction(bound) <= least
+        pieces = list(zip(edges.tolist(), edges[1:].tolist(), strict=False))
+        path = sum(cost[piece] + Fraction(price) for piece in pieces)
+        assert (pieces[0][0], pieces[-1][1]) == (0, n)
+        assert path <= before[n] + error
+        limit = float(path) * (1 + 2**-40)
+        if climber.is_only(edges, limit):
+            # Any other cut there makes it cost more.
+            through = [a + b for a, b in zip(before, reversed(behind), strict=True)]
+            assert {j for j in range(n + 1) if through[j] <= limit} <= set(edges.tolist())
 
     def test_best_cuts(self, kind, isa, monkeypatch):
-        monkeypatch.setattr(ladder, "ISA", isa)
-        monkeypatch.setattr(prices, "ISA", isa)
-        monkeypatch.setattr(prices, "FEWEST_LADDER", 8)
+        for module in (ladder, ascent, prices):
+            monkeypatch.setattr(module, "ISA", isa)
+        for fewest in ("FEWEST_ASCENT", "FEWEST_LADDER"):
+            monkeypatch.setattr(prices, fewest, 8)
         monkeypatch.setattr(ladder, "SAMPLE", 256)
         random = np.random.default_rng(4)
         for n, k in [(40, 3), (40, 39), (150, 20), (180, 90), (300, 10), (1100, 400)]:
@@ -71,17 +99,18 @@ class TestInstructionSets:
             if n < 1000:
                 assert cuts.tolist() == exact_cuts(values, None, k).tolist()
             else:
-                monkeypatch.setattr(prices, "MOST_LADDER", 0)
+                for most in ("MOST_ASCENT", "MOST_LADDER"):
+                    monkeypatch.setattr(prices, most, 0)
                 assert cuts.tolist() == prices.best_cuts(Problem(values, None), k).tolist()
 
 
 def test_what_is_proved(monkeypatch):
     """Random values have a lone best path, which needs no passes."""
     random = np.random.default_rng(5)
-    monkeypatch.setattr(prices, "Search", None)
+    monkeypatch.setattr(prices, "Passes", None)
     for values in (random.normal(size=30_000), random.lognormal(size=30_000)):
         values.sort()
-        for k in (1500, 8000, 20_000):
+        for k in (300, 1500, 8000, 20_000):
             assert len(prices.best_cuts(Problem(values, None), k, threads=2)) == k - 1
 
 

@@ -10,6 +10,7 @@ PASS_LEAF: int
 LADDER_LONGEST: int
 LADDER_ROWS: int
 LADDER_GRID: float
+ASCENT_SCRATCH: int
 
 class SweepEnd(IntEnum):
     DONE = ...
@@ -103,6 +104,29 @@ def ladder_back(
     gaps: np.ndarray[Any, Any],
     threads: int,
 ) -> tuple[tuple[int, int], tuple[float, float]]: ...
+def ascend(
+    x: np.ndarray[Any, Any],
+    price: float,
+    least: np.ndarray[Any, Any],
+    previous: np.ndarray[Any, Any],
+    first: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    threads: int,
+    isa: int,
+) -> bool: ...
+def descend(
+    x: np.ndarray[Any, Any],
+    price: float,
+    least: np.ndarray[Any, Any],
+    previous: np.ndarray[Any, Any],
+    first: np.ndarray[Any, Any],
+    scratch: np.ndarray[Any, Any],
+    steps: np.ndarray[Any, Any],
+    behind: np.ndarray[Any, Any],
+    paths: np.ndarray[Any, Any],
+    threads: int,
+) -> tuple[tuple[int, int], tuple[float, float]]: ...
+def steps_back(previous: np.ndarray[Any, Any], step: int, path: np.ndarray[Any, Any]) -> int: ...
 def layers(
     points: Points,
     scratch: np.ndarray[Any, Any],

@@ -96,6 +96,15 @@ cdef extern from "kmeans1d.h" nogil:
         int32_t *first
         double *costs
 
+    ctypedef struct ls_ascent:
+        Py_ssize_t n
+        const double *x
+        double price
+        double *least
+        int32_t *previous
+        int32_t *first
+        double *scratch
+
     ctypedef struct ls_bands:
         const ls_points *points
         Py_ssize_t n
@@ -164,6 +173,8 @@ cdef extern from "kmeans1d.h" nogil:
         LS_LEAF
         LS_LONGEST
         LS_LADDER_ROWS
+        LS_FARTHEST
+        LS_ASCENT_SCRATCH
     double LS_LADDER_GRID
 
     ls_pair ls_two_sum(double a, double b)
@@ -192,6 +203,10 @@ cdef extern from "kmeans1d.h" nogil:
     Py_ssize_t ls_ladder_back(
         const ls_ladder *ladder, Py_ssize_t step, int64_t *path, double *gaps, double *error
     )
+    bint (*ls_ascend_of(int isa))(const ls_ascent *ascent)
+    Py_ssize_t ls_descend(
+        const ls_ascent *ascent, Py_ssize_t step, double behind, int64_t *path, double *low
+    )
     bint (*ls_layers_of(int isa))(
         const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
     )
@@ -216,6 +231,7 @@ PASS_ROWS = LS_PASS_ROWS
 PASS_LEAF = LS_LEAF
 LADDER_LONGEST = LS_LONGEST
 LADDER_ROWS = LS_LADDER_ROWS
+ASCENT_SCRATCH = LS_ASCENT_SCRATCH
 LADDER_GRID = LS_LADDER_GRID
 
 
@@ -730,6 +746,127 @@ def ladder_back(
                     &ladders[t], steps[t], &paths[t, 0], &gaps[t, 0], &errors[t]
                 )
     return (groups[0], groups[1]), (errors[0], errors[1])
+
+
+cdef void begin_ascent(
+    ls_ascent *ascent, Py_ssize_t side, const double[:, ::1] x, double price,
+    double[:, ::1] least, int32_t[:, ::1] previous, int32_t[:, ::1] first, double[:, ::1] scratch
+) noexcept:
+    ascent.n = least.shape[1] - LS_LEAF - 1
+    ascent.x = &x[side, LS_LEAF]
+    ascent.price = price
+    ascent.least = &least[side, LS_LEAF]
+    ascent.previous = &previous[side, 0]
+    ascent.first = &first[side, 0]
+    ascent.scratch = &scratch[side, 0]
+
+
+def ascend(
+    const double[:, ::1] x not None,                        # IN
+    double price,
+    double[:, ::1] least not None,                          # OUT
+    int32_t[:, ::1] previous not None,                      # OUT
+    int32_t[:, ::1] first not None,                         # OUT
+    double[:, ::1] scratch not None,                        # scratch
+    int threads,
+    int isa,
+):
+    """Least costs at one price.
+
+    Parameters
+    ----------
+    x : (2, values) array
+        As for `climb`.
+    price : float
+    least : (2, PASS_LEAF + steps + 1) array
+        Lower bounds of the least costs of the first 0, 1, .. steps values of each row, after some
+        that are not used.
+    previous : (2, steps + 1) int32 array
+        How many of these are not in the last group.
+    first : (2, steps / PASS_LEAF) int32 array
+        For `descend`, by steps.
+    scratch : (2, ASCENT_SCRATCH) array
+    threads, isa : int
+
+    Returns
+    -------
+    bool
+        False if a group may hold more than about FARTHEST values, or the values are too uneven.
+    """
+    cdef ls_ascent ascents[2]
+    cdef bint done[2]
+    cdef Py_ssize_t t
+    for t in range(2):
+        begin_ascent(&ascents[t], t, x, price, least, previous, first, scratch)
+    with nogil:
+        if threads == 1 or is_forked():
+            for t in range(2):
+                done[t] = ls_ascend_of(isa)(&ascents[t])
+        else:
+            for t in prange(2, num_threads=threads, schedule="static"):
+                done[t] = ls_ascend_of(isa)(&ascents[t])
+    return done[0] and done[1]
+
+
+def descend(
+    const double[:, ::1] x not None,                        # IN
+    double price,
+    double[:, ::1] least not None,                          # IN
+    int32_t[:, ::1] previous not None,                      # IN
+    int32_t[:, ::1] first not None,                         # IN
+    double[:, ::1] scratch not None,                        # scratch
+    const int64_t[::1] steps not None,                      # IN
+    const double[::1] behind not None,                      # IN
+    int64_t[:, ::1] paths not None,                         # OUT
+    int threads,
+):
+    """Paths of about the least cost from a step back to the start of each row.
+
+    Parameters
+    ----------
+    x, price, least, previous, first, scratch
+        Of `ascend`.
+    steps : (2,) int64 array
+    behind : (2,) array
+        At least what the rest of a path costs.
+    paths : (2, steps + 1) array
+        The steps, backwards.
+    threads : int
+
+    Returns
+    -------
+    groups : tuple of int
+        Their numbers.
+    low : tuple of float
+        At least what a path costs by another edge to one of the steps, if that is less by some than
+        LS_LADDER_SLACK of the price more than the least.
+    """
+    cdef ls_ascent ascents[2]
+    cdef Py_ssize_t groups[2]
+    cdef double low[2]
+    cdef Py_ssize_t t
+    for t in range(2):
+        begin_ascent(&ascents[t], t, x, price, least, previous, first, scratch)
+    with nogil:
+        if threads == 1 or is_forked():
+            for t in range(2):
+                groups[t] = ls_descend(&ascents[t], steps[t], behind[t], &paths[t, 0], &low[t])
+        else:
+            for t in prange(2, num_threads=threads, schedule="static"):
+                groups[t] = ls_descend(&ascents[t], steps[t], behind[t], &paths[t, 0], &low[t])
+    return (groups[0], groups[1]), (low[0], low[1])
+
+
+def steps_back(const int32_t[::1] previous not None, Py_ssize_t step, int64_t[::1] path not None):
+    """The steps from one back to 0, as `previous` leads; returns the number of groups."""
+    cdef Py_ssize_t groups = 0
+    with nogil:
+        path[0] = step
+        while step > 0:
+            step = previous[step]
+            groups += 1
+            path[groups] = step
+    return groups
 
 
 def layers(

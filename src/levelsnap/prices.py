@@ -35,6 +35,7 @@ from ._kmeans1d import (
     run_passes,
     sweep,
 )
+from .ascent import Ascent
 from .ladder import Path, about_price, gathered_price, ladder_paths, longest_group
 from .points import Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
@@ -51,7 +52,12 @@ LEAST_PRICE = 2.0**-960
 SLACK = 0.01
 # Passes, after one of which the slack is that small, for one that has as many groups as are wanted.
 MORE_PASSES = 6
-# A ladder is climbed if there are no more values for each group.
+# Costs are found by ascents for so many values, if there are no more for each group.
+FEWEST_ASCENT = 1 << 12
+MOST_ASCENT = 1 << 17
+ASCENT_GROUP = 400
+# A ladder is climbed first if there are no more values for each group, and for more values.
+SMALL_LADDER_GROUP = 12
 LADDER_GROUP = 128
 FEWEST_LADDER = 4096
 MOST_LADDER = MOST_VALUES
@@ -157,14 +163,20 @@ class Search:
         price: float | None = None,
     ) -> None:
         self.problem, self.k = problem, k
-        self.passes = Passes(problem.points, threads)
+        self._threads = threads
+        self._ascent = _ascent(problem, k, threads)
+        self._ascended = False  # at the last price, instead of passes
         self.bracket = Bracket(problem.points, k)
-        self.price = first_price(problem, k, threads) if price is None else price
+        self.price = self._first_price() if price is None else price
         self.limit = inf
         self.is_rough = False
         self._edges: Edges | None = None
         self._slack = 0.0
         self._progress, self._done = progress, 0.0
+
+    @cached_property
+    def passes(self) -> "Passes":
+        return Passes(self.problem.points, self._threads)
 
     def start_between(self, more: Path, fewer: Path) -> None:
         """Begin where the best groups at two prices are equally good, as k groups seem to be."""
@@ -209,13 +221,19 @@ class Search:
     def only_cuts(self) -> Cuts | None:
         """The best cuts, if it is easily seen that there are no others as good."""
         edges = self._edges
-        if edges is None or len(edges) - 1 != self.k or not self.passes.is_only(edges, self.most):
+        if edges is None or len(edges) - 1 != self.k:
             return None
-        return edges[1:-1]
+        if self._ascended and self._ascent is not None:
+            if self._ascent.is_only(edges, self.most):
+                return edges[1:-1]
+            self._run_passes()
+        return edges[1:-1] if self.passes.is_only(edges, self.most) else None
 
     def complete(self) -> "Passes":
         """The passes at the last price, completed."""
         n = len(self.problem.points)
+        if self._ascended:
+            self._run_passes()
         self.passes.complete(_part(self._progress, self._done, n))
         return self.passes
 
@@ -226,9 +244,27 @@ class Search:
         positions_within(least, limit, kept)
         return kept
 
+    def _first_price(self) -> float:
+        problem, k = self.problem, self.k
+        if self._ascent is None:
+            return first_price(problem, k, self._threads)
+        return _dense_price(problem, k)
+
     def _pass(self) -> Edges:
+        if self._ascent is not None:
+            edges = self._ascent.run(self.price)
+            if edges is not None:
+                self._ascended = True
+                return edges
+            self._ascent = None
+            if self._edges is None:
+                self.price = self._first_price()
+        return self._run_passes()
+
+    def _run_passes(self) -> Edges:
         n = len(self.problem.points)
         reach = n // self.k + 8
+        self._ascended = False
         edges = self.passes.run(self.price, reach, _part(self._progress, self._done, n))
         self._done = (self._done + n) / 2
         return edges
@@ -240,12 +276,22 @@ class Search:
 def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float | None]:
     """As `ladder_paths`, if groups are small."""
     n = len(problem)
-    if not FEWEST_LADDER <= n <= min(LADDER_GROUP * k, MOST_LADDER):
+    most = SMALL_LADDER_GROUP if n <= MOST_ASCENT else LADDER_GROUP
+    if not FEWEST_LADDER <= n <= min(most * k, MOST_LADDER):
         return [], None
     x = problem.separate()
     if x is None or longest_group(x, k) > LADDER_LONGEST / 2:
         return [], None
     return ladder_paths(x, k, _dense_price(problem, k), threads)
+
+
+def _ascent(problem: Problem, k: int, threads: int) -> Ascent | None:
+    """If it may be quicker than passes."""
+    n = len(problem)
+    if not FEWEST_ASCENT <= n <= min(MOST_ASCENT, ASCENT_GROUP * k):
+        return None
+    x = problem.separate()
+    return None if x is None else Ascent(x, n // k, threads)
 
 
 def first_price(problem: Problem, k: int, threads: int) -> float:

@@ -216,6 +216,7 @@ int ls_lone_mean(const double *values, ptrdiff_t n, double *mean)
 #define RUN ls_pass_run_portable
 #define IS_ONLY ls_is_only_portable
 #define CLIMB ls_climb_portable
+#define ASCEND ls_ascend_portable
 #define ADD_ALL ls_sums_add_all_portable
 #define CHOOSE_NEAR ls_choose_near_portable
 #define LAYERS ls_layers_portable
@@ -248,6 +249,11 @@ ls_only *ls_is_only_of(int isa)
 ls_climb *ls_climb_of(int isa)
 {
     return OF_ISA(isa, ls_climb);
+}
+
+ls_ascend *ls_ascend_of(int isa)
+{
+    return OF_ISA(isa, ls_ascend);
 }
 
 ls_choose_near *ls_choose_near_of(int isa)
@@ -301,6 +307,49 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, int64_t *path, doub
         *error += squares[size] * (double)(5 * size * size + 25 * size + 40) * 0x1p-53 + rounding;
         step -= size;
         path[groups] = step;
+    }
+    return groups;
+}
+
+ptrdiff_t ls_descend(const ls_ascent *p, ptrdiff_t step, double behind, int64_t *path, double *low)
+{
+    const double price = p->price;
+    double *more = p->scratch, *costs = more + LS_FARTHEST + 1;
+    ptrdiff_t groups = 0;
+    int filled = 0;
+    const int part = 32; /* of what is summed up at a time */
+    costs[1] = 0;
+    *low = INFINITY;
+    path[0] = step;
+    while (step > 0) {
+        const ptrdiff_t most = step - p->first[(step - 1) / LS_LEAF];
+        const double *last = p->x + (step - 1), *least = p->least + step;
+        double s1 = 0, s2 = 0, best = least[-1], second = INFINITY;
+        ptrdiff_t size = 1;
+        for (; filled < most; filled++)
+            more[filled + 1] = ls_more(filled + 1, filled / part + part + 2);
+        for (ptrdiff_t t = 2; t <= most;) {
+            const ptrdiff_t stop = most - t < part ? most + 1 : t + part;
+            double first = 0, squares = 0;
+            for (; t < stop; t++) {
+                const double d = last[0] - last[1 - t];
+                first += d;
+                squares += d * d;
+                costs[t] = (s2 + squares) - (s1 + first) * (s1 + first) * more[t];
+            }
+            s1 += first;
+            s2 += squares;
+        }
+        for (ptrdiff_t t = 2; t <= most; t++) {
+            const double whole = least[-t] + costs[t], worse = whole < best ? best : whole;
+            second = worse < second ? worse : second;
+            size = whole < best ? t : size;
+            best = whole < best ? whole : best;
+        }
+        *low = behind + second + price < *low ? behind + second + price : *low;
+        behind = (behind + ls_larger(costs[size], 0) + price) * (1 - 0x1p-51);
+        step -= size;
+        path[++groups] = step;
     }
     return groups;
 }

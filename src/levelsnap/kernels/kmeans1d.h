@@ -230,13 +230,18 @@ static inline double ls_ladder_quantum(const ls_ladder *ladder)
 #define LS_LADDER_SLACK 0x1p-10
 
 /* What to multiply the squared sum of t values' distances from the last with, to get a lower bound of
- * their cost by subtracting it from the sum of squares. With u = 2**-53, the latter is rounded by at
- * most (t + 3) u, and the squared sum / t by (2 t + 5) u of itself, which is no more than the sum of
- * squares, but no less than one part of t of it. */
+ * their cost by subtracting it from the sum of squares, if no distance is in more than m sums. With
+ * u = 2**-53, the latter is rounded by at most (m + 3) u, and the squared sum / t by (2 m + 5) u of
+ * itself, which is no more than the sum of squares, but no less than one part of t of it. */
+static inline double ls_more(int t, int m)
+{
+    return 1.0 / t + (4 * m + 16) * 0x1p-53;
+}
+
 static inline void ls_fill_more(double *more)
 {
     for (int t = 1; t <= LS_LONGEST; t++)
-        more[t] = 1.0 / t + (4 * t + 16) * 0x1p-53;
+        more[t] = ls_more(t, t);
 }
 
 /* Returns the step that the first of the rows is for; -1 if there is a longer group. */
@@ -256,6 +261,41 @@ ls_climb *ls_climb_of(int isa);
  */
 ptrdiff_t ls_ladder_back(const ls_ladder *ladder, ptrdiff_t step, int64_t *path, double *gaps,
                          double *error);
+
+/* Least costs from one end at one price, where values have no weights. */
+typedef struct {
+    ptrdiff_t n;     /* steps, a multiple of LS_LEAF */
+    const double *x; /* as for a ladder */
+    double price;
+    double *least;     /* OUT, n + 1, and LS_LEAF before: lower bounds */
+    int32_t *previous; /* OUT, n + 1: the step before on a path of about that cost */
+    int32_t *first;    /* OUT, by LS_LEAF steps: candidates for them before this are dropped */
+    double *scratch;   /* LS_ASCENT_SCRATCH */
+} ls_ascent;
+
+#define LS_FARTHEST 4096 /* values of a group, and of a few more */
+/* By which part of a price candidates that are dropped surely cost more than the best; and how much
+ * less than the least cost may be found. */
+#define LS_ASCENT_SLACK 0x1p-14
+#define LS_MOST_LOST 0x1p-10
+#define LS_ASCENT_SCRATCH (8 * (LS_FARTHEST + 4 * LS_LEAF))
+
+/* Returns 0 if groups may be too long, or values too uneven to tell their costs. */
+typedef int ls_ascend(const ls_ascent *ascent);
+ls_ascend ls_ascend_portable, ls_ascend_avx2, ls_ascend_avx512;
+ls_ascend *ls_ascend_of(int isa);
+
+/* Goes back on a path of about the least cost from a step to 0.
+ *
+ * behind: at least what the rest of a path costs
+ * path: OUT, the steps, backwards
+ * low: OUT, at least what a path with another edge to one of the steps costs, but for edges that
+ *     are dropped
+ *
+ * Returns the number of groups.
+ */
+ptrdiff_t ls_descend(const ls_ascent *ascent, ptrdiff_t step, double behind, int64_t *path,
+                     double *low);
 
 /* The best cuts into k groups, k >= 2, by least costs of 1, 2, .. groups up to every position.
  * Returns 0 unless these cuts are proved to be the only ones that good. No price is to be found, but

@@ -1,5 +1,5 @@
 /* Template: sums, and least costs with a price, by online divide and conquer. The includer defines
- * the names ADD_ALL, RUN, IS_ONLY, CLIMB, CHOOSE_NEAR and LAYERS.
+ * the names ADD_ALL, RUN, IS_ONLY, CLIMB, ASCEND, CHOOSE_NEAR and LAYERS.
  *
  *     F(j) = min over i < j of F(i) + price + cost(i, j),  F(0) = 0
  *
@@ -647,6 +647,291 @@ ptrdiff_t CLIMB(const ls_ladder *p)
             p->least[j] = p->rows[(j - base) * LS_LEAF + p->which];
     }
     return base;
+}
+
+/* Sums of the values base..end-1 and of their squares, about x[b]. A gap that is wider than `far` is
+ * taken to be as wide as that. Returns a bound of what is rounded of the cost of some of them.
+ *
+ * Let m values reach as far as r, the sums of their distances be A and of the squares B, u = 2**-53.
+ * A distance is rounded by 3 u r, sums of them by (m / 8 + 10) u A + 3 u m r, and of squares by
+ * (m / 8 + 11) u B + 6 u r A, as they are of parts. Costs are differences of the latter, less a
+ * square of the former's over a number, whose root is at most r times that; what these operations
+ * round is at most 10 u B. */
+static double sum_values(const double *x, ptrdiff_t base, ptrdiff_t b, ptrdiff_t end, double far,
+                         double *s1, double *s2)
+{
+    const ptrdiff_t m = end - base, middle = b - base;
+    const double *from = x + base;
+    double *d = s1 + 1, first = 0, second = 0;
+    if (from[m - 1] - from[0] <= far)
+        for (ptrdiff_t i = 0; i < m; i++)
+            d[i] = from[i] - x[b];
+    else {
+        ptrdiff_t anchor = middle;
+        d[middle] = 0;
+        for (ptrdiff_t i = middle + 1; i < m; i++) {
+            if (from[i] - from[i - 1] > far) {
+                anchor = i;
+                d[i] = d[i - 1] + far;
+            } else
+                d[i] = d[anchor] + (from[i] - from[anchor]);
+        }
+        anchor = middle;
+        for (ptrdiff_t i = middle - 1; i >= 0; i--) {
+            if (from[i + 1] - from[i] > far) {
+                anchor = i;
+                d[i] = d[i + 1] - far;
+            } else
+                d[i] = d[anchor] - (from[anchor] - from[i]);
+        }
+    }
+    const double reach = ls_larger(fabs(d[0]), fabs(d[m - 1]));
+    s1[0] = s2[0] = 0;
+    for (ptrdiff_t start = 0; start < m; start += LS_LEAF) {
+        const ptrdiff_t stop = m - start < LS_LEAF ? m : start + LS_LEAF;
+        double s = 0, squares = 0;
+        for (ptrdiff_t i = start; i < stop; i++) {
+            const double here = d[i];
+            s += here;
+            squares += here * here;
+            s1[i + 1] = first + s;
+            s2[i + 1] = second + squares;
+        }
+        first = s1[stop];
+        second = s2[stop];
+    }
+    for (ptrdiff_t i = m + 1; i <= m + LS_LEAF; i++) { /* read, and not used */
+        s1[i] = first;
+        s2[i] = second;
+    }
+    const double distances = (s1[m] - s1[middle]) - s1[middle];
+    const double parts = (double)m * 0.125 + 20;
+    return 0x1p-53 * (2 * parts * second + reach * (4 * parts * distances + 16 * (double)m * reach));
+}
+
+/* Sums of an ascent from the step `base` on, and numbers of values. */
+typedef struct {
+    double *s1, *s2;
+    double *inverse;  /* of 0 .. LS_FARTHEST, and of less, which are 0 */
+    double *reversed; /* the same, backwards */
+    double *bound;    /* scratch */
+    ptrdiff_t base;
+} terrain;
+
+/* Of the candidates low..last, where `high` is: first..high are the good ones for the step j. All
+ * behind are no good, unless `open`. */
+typedef struct {
+    ptrdiff_t first, high;
+    int open;
+} outlook;
+
+/* How many of LANES bounds are outside a limit, one after another, before one is within; without
+ * branches, which would often be mispredicted. */
+static INLINE int outside(const double *bound, int direction, double limit)
+{
+    int count = 0, all = 1;
+    for (int t = 0; t < LANES; t++) {
+        all &= bound[t * direction] > limit;
+        count += all;
+    }
+    return count;
+}
+
+/* Lets j consider the candidates low..last. Those whose cost is infinite may follow. */
+static INLINE outlook look_ahead(const terrain *c, const double *least, ptrdiff_t j, ptrdiff_t low,
+                                 ptrdiff_t last, double price)
+{
+    const double *f = least + low, *s1 = c->s1 + (low - c->base), *s2 = c->s2 + (low - c->base);
+    const double *parts = c->reversed + LS_FARTHEST - (j - low);
+    const VEC s1_j = SPREAD(s1[j - low]), s2_j = SPREAD(s2[j - low]);
+    const VEC tiny = SPREAD(LS_MOST_LOST * price);
+    const ptrdiff_t n = last - low + 1;
+    double *bound = c->bound, lane[LANES];
+    VEC lowest = SPREAD(INFINITY);
+    ptrdiff_t i = 0, first = 0;
+    /* Candidates that already cost more without their group are no good, nor are all behind, as
+     * least costs hardly decrease. */
+    for (; i < n && ANY(SPREAD(f[i]), ADDV(lowest, tiny)); i += LANES) {
+        const VEC sum = SUBV(s1_j, LOADV(s1 + i));
+        const VEC square = MULV(MULV(sum, sum), LOADV(parts + i));
+        const VEC whole = ADDV(LOADV(f + i), SUBV(SUBV(s2_j, LOADV(s2 + i)), square));
+        STOREV(bound + i, whole);
+        lowest = MINV(whole, lowest);
+    }
+    STOREV(lane, lowest);
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int t = 0; t < width; t++)
+            lane[t] = lane[t] < lane[t + width] ? lane[t] : lane[t + width];
+    const double limit = lane[0] + LS_ASCENT_SLACK * price;
+    const int open = i >= n && f[n - 1] <= lane[0] + LS_MOST_LOST * price;
+    while (!ANY(LOADV(bound + first), SPREAD(limit)))
+        first += LANES;
+    do
+        i -= LANES;
+    while (!ANY(LOADV(bound + i), SPREAD(limit)));
+    first += outside(bound + first, 1, limit);
+    i += LANES - 1;
+    i -= outside(bound + i, -1, limit);
+    return (outlook){low + first, low + i, open};
+}
+
+/* Lets steps consider a candidate: its cost so far, sums up to it, 1 / the numbers of values. */
+static INLINE void weigh_up(lanes *x, double f, double s1, double s2, const double *inverse,
+                            double arg, const double *bar)
+{
+    for (int v = 0; v < VECTORS; v++) {
+        const VEC sum = SUBV(x->s1[v], SPREAD(s1));
+        const VEC square = MULV(MULV(sum, sum), LOADV(inverse + v * LANES));
+        VEC whole = ADDV(SPREAD(f), SUBV(SUBV(x->s2[v], SPREAD(s2)), square));
+        if (bar)
+            whole = ADDV(whole, LOADV(bar + v * LANES));
+        x->arg[v] = PICK(whole, x->best[v], SPREAD(arg), x->arg[v]);
+        x->best[v] = MINV(whole, x->best[v]);
+    }
+}
+
+enum { NEARBY = 4 * LS_LEAF, OUTLOOK = 8 * LS_LEAF, LONG_OUTLOOK = 32 * LS_LEAF };
+
+/* Settles the steps b + 1 .. b + LS_LEAF, whose candidates are low.. and few, by costs of groups that
+ * are summed up from their last value: these are lower bounds. Returns where candidates for later
+ * steps start. */
+static ptrdiff_t settle_nearby(const ls_ascent *p, const double *more, ptrdiff_t b, ptrdiff_t low,
+                               double fixed)
+{
+    const ptrdiff_t longest = b + LS_LEAF - low;
+    /* By numbers of values, of groups that end at each step, and of paths by these. */
+    double costs[(NEARBY + 1) * LS_LEAF], wholes[(NEARBY + 1) * LS_LEAF];
+    double best[LS_LEAF], arg[LS_LEAF], *last = wholes + LS_LEAF - 1;
+    for (int v = 0; v < VECTORS; v++) {
+        const double *x = p->x + b + v * LANES, *least = p->least + b + v * LANES;
+        const VEC end = LOADV(x), zero = SPREAD(0);
+        VEC s1 = zero, s2 = zero, lowest = LOADV(least), size = SPREAD(1);
+        STOREV(costs + LS_LEAF + v * LANES, zero);
+        for (ptrdiff_t t = 2; t <= longest; t++) {
+            const VEC d = SUBV(end, LOADV(x - (t - 1)));
+            s1 = ADDV(s1, d);
+            s2 = ADDV(s2, MULV(d, d));
+            const VEC cost = SUBV(s2, MULV(MULV(s1, s1), SPREAD(more[t])));
+            const VEC whole = ADDV(LOADV(least - (t - 1)), cost);
+            STOREV(costs + t * LS_LEAF + v * LANES, cost);
+            STOREV(wholes + t * LS_LEAF + v * LANES, whole);
+            size = PICK(whole, lowest, SPREAD((double)t), size);
+            lowest = MINV(whole, lowest);
+        }
+        STOREV(best + v * LANES, lowest);
+        STOREV(arg + v * LANES, size);
+    }
+    double *least = p->least + b + 1, limit = 0;
+    for (int l = 0; l < LS_LEAF; l++) {
+        for (int t = 1; t <= l; t++) {
+            const double whole = least[l - t] + costs[t * LS_LEAF + l];
+            arg[l] = whole < best[l] ? t : arg[l];
+            best[l] = whole < best[l] ? whole : best[l];
+            last[t * LS_LEAF] = whole;
+        }
+        limit = best[l];
+        least[l] = best[l] + fixed;
+        p->previous[b + 1 + l] = (int32_t)(b + 1 + l - (ptrdiff_t)arg[l]);
+    }
+    limit += LS_ASCENT_SLACK * p->price;
+    ptrdiff_t t = longest;
+    while (t > 1 && last[t * LS_LEAF] > limit)
+        t--;
+    return b + LS_LEAF - t;
+}
+
+/* Each LS_LEAF steps b + 1 .. b + LS_LEAF have sums about a value nearby. The last of them considers
+ * all candidates first. Those before its good ones are dropped, and those behind them no good for
+ * the others, as the cost is Monge whatever the least costs are. Of many candidates, a step that is
+ * farther away has done so before.
+ * No step costs more than the last one before and a price. A group of t values of a best path costs
+ * at most t / 2 prices, as it would gain at least 2 / t of its cost if it were divided at its mean. */
+int ASCEND(const ls_ascent *p)
+{
+    const double price = p->price, far = 4 * sqrt(price);
+    double *least = p->least, *at = p->scratch + LS_LEAF;
+    terrain c = {.inverse = at, .base = 0};
+    c.reversed = c.inverse + LS_FARTHEST + 2 * LS_LEAF;
+    c.bound = c.reversed + LS_FARTHEST + 2 * LS_LEAF;
+    c.s1 = c.bound + LS_FARTHEST + 2 * LS_LEAF;
+    c.s2 = c.s1 + 2 * LS_FARTHEST + 4 * LS_LEAF;
+    double fixed = 0, lost = 0, more[NEARBY + 1];
+    ptrdiff_t low = 0, end = 0, filled = 0, ahead = 0, high = 0;
+    for (int t = 1; t <= NEARBY; t++)
+        more[t] = ls_more(t, t);
+    for (int t = 0; t < LS_LEAF; t++) {
+        c.inverse[-t] = c.reversed[LS_FARTHEST + t] = 0;
+        least[-t - 1] = INFINITY;
+    }
+    least[0] = 0;
+    p->previous[0] = 0;
+    for (ptrdiff_t b = 0; b < p->n; b += LS_LEAF) {
+        const ptrdiff_t last = b + LS_LEAF;
+        if (last - low > LS_FARTHEST - OUTLOOK)
+            return 0;
+        for (int v = 0; v < VECTORS; v++)
+            STOREV(least + b + 1 + v * LANES, SPREAD(INFINITY));
+        p->first[b / LS_LEAF] = (int32_t)low;
+        if (last - low <= NEARBY) {
+            const double error = (least[b] + (LS_LEAF + 2) * price) * 0x1p-50;
+            lost += LS_LEAF * (2 * error + 0x1p-30 * price);
+            low = settle_nearby(p, more, b, low, price - error);
+            continue;
+        }
+        if (last > end) {
+            const ptrdiff_t most = b + LS_LEAF + (b - low) / LS_LEAF * LS_LEAF;
+            c.base = low;
+            end = most < p->n ? most : p->n;
+            const double steps = (double)(end - b);
+            const double error = sum_values(p->x, low, b, end, far, c.s1, c.s2)
+                               + (least[b] + (steps + 2) * price) * 0x1p-50;
+            /* At most so much less than the least cost is found, as of one more group each step. */
+            lost += 2 * error * steps;
+            if (!(lost <= LS_MOST_LOST * price))
+                return 0;
+            fixed = price - error;
+            for (; filled < LS_FARTHEST && filled < end - low; filled++) {
+                c.inverse[filled + 1] = 1 / (double)(filled + 1);
+                c.reversed[LS_FARTHEST - (filled + 1)] = c.inverse[filled + 1];
+            }
+        }
+        if (b >= ahead && last - low > LONG_OUTLOOK) {
+            ahead = b + OUTLOOK < end ? b + OUTLOOK : end;
+            const outlook o = look_ahead(&c, least, ahead, low, b, price);
+            high = o.open ? ahead : o.high;
+        }
+        const int closed = last <= ahead && high < b;
+        const outlook o = look_ahead(&c, least, last, low, closed ? high : b, price);
+        const int own = o.open && !closed;
+
+        /* Candidates and sums from `low` on. */
+        const double *f = least + low, *s1 = c.s1 + (low - c.base), *s2 = c.s2 + (low - c.base);
+        const ptrdiff_t n = b + 1 - low;
+        double best[LS_LEAF], arg[LS_LEAF];
+        lanes x;
+        for (int v = 0; v < VECTORS; v++) {
+            x.s1[v] = LOADV(s1 + n + v * LANES);
+            x.s2[v] = LOADV(s2 + n + v * LANES);
+            x.best[v] = SPREAD(INFINITY);
+            x.arg[v] = SPREAD(0);
+        }
+        double candidate = (double)low;
+        for (ptrdiff_t i = 0; i <= o.high - low; i++, candidate++)
+            weigh_up(&x, f[i], s1[i], s2[i], c.inverse + (n - i), candidate, NULL);
+        if (own)
+            for (int l = 0; l + 1 < LS_LEAF; l++) {
+                store_lanes(&x, best, arg);
+                weigh_up(&x, best[l] + fixed, s1[n + l], s2[n + l], c.inverse - l,
+                         (double)(b + 1 + l), bars + LS_LEAF - (l + 1));
+            }
+        store_lanes(&x, best, arg);
+        for (int l = 0; l < LS_LEAF; l++) {
+            least[b + 1 + l] = best[l] + fixed;
+            p->previous[b + 1 + l] = (int32_t)arg[l];
+        }
+        low = o.first;
+    }
+    return lost <= LS_MOST_LOST * price;
 }
 
 /* ls_pair and its functions, for as many lanes. */

@@ -23,6 +23,7 @@ LS_TARGET_BEGIN("avx2")
 #define RUN ls_pass_run_avx2
 #define IS_ONLY ls_is_only_avx2
 #define CLIMB ls_climb_avx2
+#define ASCEND ls_ascend_avx2
 #define ADD_ALL ls_sums_add_all_avx2
 #define CHOOSE_NEAR ls_choose_near_avx2
 #define LAYERS ls_layers_avx2

@@ -24,6 +24,7 @@ LS_TARGET_BEGIN("avx512f,avx512dq,avx512vl")
 #define RUN ls_pass_run_avx512
 #define IS_ONLY ls_is_only_avx512
 #define CLIMB ls_climb_avx512
+#define ASCEND ls_ascend_avx512
 #define ADD_ALL ls_sums_add_all_avx512
 #define CHOOSE_NEAR ls_choose_near_avx512
 #define LAYERS ls_layers_avx512
