@@ -86,17 +86,6 @@ static int row_is_streamed(const ls_job *job, const ls_operand *operand)
         || job->shape[job->ndim - 1] * operand->size >= STREAMED_ROW;
 }
 
-/* Bytes between rows of the image where the kernel gets these whole. */
-static ptrdiff_t gap_of_rows(const ls_job *job)
-{
-    const ls_operand *image = &job->operand[LS_IMAGE];
-    const int inner = job->ndim - 1;
-    if (inner < 1 || !image->direct || !rows_are_long(job)
-        || (job->operand[LS_VALUES].data && !job->table.fused))
-        return 0;
-    return image->strides[inner - 1] - job->shape[inner] * image->size;
-}
-
 /* Whether rows of an operand, if there is one, are used where they are. */
 static int in_place(const ls_operand *operand)
 {
@@ -106,6 +95,25 @@ static int in_place(const ls_operand *operand)
 static int skips_some(const ls_job *job)
 {
     return job->operand[LS_WHERE].data || job->operand[LS_MASK].data;
+}
+
+/* Whether rows are taken whole, where they are. */
+static int takes_rows(const ls_job *job)
+{
+    return rows_are_long(job) && !skips_some(job) && in_place(&job->operand[LS_IMAGE])
+        && in_place(&job->operand[LS_LABELS]) && in_place(&job->operand[LS_VALUES]);
+}
+
+/* What ls_ahead adds at the end of a row; all of a short one is that. */
+static ptrdiff_t gap_of_rows(const ls_job *job)
+{
+    const ls_operand *image = &job->operand[LS_IMAGE];
+    const int inner = job->ndim - 1;
+    const ptrdiff_t row = job->shape[inner] * image->size;
+    const int by_tiles = job->operand[LS_VALUES].data && !job->table.fused;
+    if (inner < 1 || by_tiles || !takes_rows(job))
+        return 0;
+    return image->strides[inner - 1] - (row < AHEAD ? AHEAD : row);
 }
 
 void ls_plan(ls_job *job)
@@ -322,9 +330,7 @@ ptrdiff_t ls_run(const ls_job *job, ptrdiff_t start, ptrdiff_t count)
     uint64_t x_scratch[BLOCK], label_scratch[BLOCK], value_scratch[BLOCK];
     uint8_t where[BLOCK];
     cursor at = cursor_at(job, start);
-    const int by_row = rows_are_long(job), skipping = skips_some(job);
-    const int whole = by_row && !skipping && in_place(image) && in_place(labels)
-                   && in_place(values);
+    const int by_row = rows_are_long(job), skipping = skips_some(job), whole = takes_rows(job);
     ptrdiff_t nans = 0;
     while (count > 0) {
         ptrdiff_t n = by_row ? smaller(count, left_in_row(&at)) : count;

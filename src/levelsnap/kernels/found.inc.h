@@ -18,7 +18,8 @@ static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t 
 /* Elements that packed.inc.h takes at a time: through its steps but the last, and through all. */
 enum { CHUNK = 128, RUN = 2048 };
 
-/* Four by four: compilers take vectors of positions apart, which is slower. */
+/* By positions from 64 bits, and put together four by four: compilers take vectors of positions
+ * apart, which is slower. */
 static INLINE void fetch_cells(const uint32_t *packed, const uint32_t *at, uint32_t *cell)
 {
     for (int j = 0; j < CHUNK; j += 4) {

@@ -8,7 +8,7 @@
  * the thresholds from there on are searched. Such elements are few unless the image is made of
  * them, for tables.py takes this way only with few thresholds in such cells.
  *
- * Cells are fetched one by one: no slower than by the instructions that gather on the CPUs that
+ * Cells are loaded one by one: no slower than by the instructions that gather on the CPUs that
  * have quick ones, and much quicker on the others.
  *
  * Of the instruction set and lane size: VEC, LANES, LOADV, SPREAD, MASK, NO_NAN, NAN_OR,

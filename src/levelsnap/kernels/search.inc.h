@@ -80,6 +80,7 @@ static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void
         for (int t = 4; t < thresholds_there; t += 4)
             for (ptrdiff_t i = 0; i < count; i++)
                 found[i] = NAME_(below)(found[i], thresholds + t, LOAD(x[i]));
+/* As ls_narrow, without a tile of 32 bits between. */
 #define PUT(LABEL)                                                                                \
     for (ptrdiff_t i = 0; i < count; i++)                                                         \
         ((LABEL *)labels)[i] = (LABEL)found[i]
