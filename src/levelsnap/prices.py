@@ -56,8 +56,9 @@ MORE_PASSES = 6
 FEWEST_ASCENT = 1 << 12
 MOST_ASCENT = 1 << 17
 ASCENT_GROUP = 400
-# A ladder is climbed first if there are no more values for each group, and for more values.
-SMALL_LADDER_GROUP = 12
+# A ladder is climbed first if there are no more values for each group; the smaller number where
+# ascents may be quicker.
+SMALL_LADDER_GROUP = 32
 LADDER_GROUP = 128
 FEWEST_LADDER = 4096
 MOST_LADDER = MOST_VALUES
