@@ -7,6 +7,7 @@ from ._nearest import Table
 
 BYTE_TABLES: int
 HUGE_PAGES: int
+LEAST_HOME_BITS: int
 PAGE_BITS: int
 
 @disjoint_base
@@ -46,7 +47,7 @@ class Bitmap:
 
 def add_apart(image: Image, bitmaps: list[Bitmap], room: int) -> bool: ...
 def by_set(
-    image: Image, isa: int, limit: int, counted: bool, threads: int
+    image: Image, isa: int, limit: int, counted: bool, threads: int, home_bits: int
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None: ...
 def unique(
     elements: np.ndarray[Any, Any], type: int, counts: np.ndarray[Any, Any] | None

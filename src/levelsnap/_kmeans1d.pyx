@@ -1418,7 +1418,10 @@ def lone_means(
     threads : int
     """
     cdef Py_ssize_t g, k = means.shape[0]
-    if is_forked():
-        threads = 1
-    for g in prange(k, nogil=True, num_threads=threads, schedule="static"):
-        safe[g] = ls_lone_mean(&values[edges[g]], edges[g + 1] - edges[g], &means[g])
+    with nogil:
+        if threads == 1 or is_forked():
+            for g in range(k):
+                safe[g] = ls_lone_mean(&values[edges[g]], edges[g + 1] - edges[g], &means[g])
+        else:
+            for g in prange(k, num_threads=threads, schedule="static"):
+                safe[g] = ls_lone_mean(&values[edges[g]], edges[g + 1] - edges[g], &means[g])
