@@ -887,7 +887,8 @@ int ASCEND(const ls_ascent *p)
                                + (least[b] + (steps + 2) * price) * 0x1p-50;
             /* At most so much less than the least cost is found, as of one more group each step. */
             lost += 2 * error * steps;
-            if (!(lost <= LS_MOST_LOST * price))
+            /* And what is dropped must not hang on one error. */
+            if (!(lost <= LS_MOST_LOST * price && error <= LS_ASCENT_SLACK / 16 * price))
                 return 0;
             fixed = price - error;
             for (; filled < LS_FARTHEST && filled < end - low; filled++) {
