@@ -3,30 +3,19 @@
 #include "elements.h"
 #include "target.h"
 
-#include <string.h>
-
 #define TILE 256
 
-#define DEFINE_NARROW(BITS)                                                                       \
-    static void narrow##BITS(const uint32_t *index, ptrdiff_t n, void *out_)                      \
-    {                                                                                             \
-        uint##BITS##_t *out = out_;                                                               \
-        for (ptrdiff_t i = 0; i < n; i++)                                                         \
-            out[i] = (uint##BITS##_t)index[i];                                                    \
-    }
+/* Labels to their own size. */
+#define PUT(TYPE, index, n, labels)                                                               \
+    for (ptrdiff_t i = 0; i < n; i++)                                                             \
+        ((TYPE *)labels)[i] = (TYPE)index[i]
+#define PUT_LABELS(index, n, size, labels)                                                        \
+    BY_SIZE(size, PUT(uint8_t, index, n, labels), PUT(uint16_t, index, n, labels),                \
+            PUT(uint32_t, index, n, labels), PUT(uint64_t, index, n, labels))
 
-DEFINE_NARROW(8)
-DEFINE_NARROW(16)
-DEFINE_NARROW(64)
-
-void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *out)
+void ls_narrow(const uint32_t *index, ptrdiff_t n, int size, void *labels)
 {
-    switch (size) {
-    case 1: narrow8(index, n, out); break;
-    case 2: narrow16(index, n, out); break;
-    case 4: memcpy(out, index, (size_t)n * 4); break;
-    default: narrow64(index, n, out);
-    }
+    PUT_LABELS(index, n, size, labels)
 }
 
 #define LANES 8

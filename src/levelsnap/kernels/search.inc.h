@@ -80,12 +80,7 @@ static int NAME_(count)(const ls_table *table, const void *x_, ptrdiff_t n, void
         for (int t = 4; t < thresholds_there; t += 4)
             for (ptrdiff_t i = 0; i < count; i++)
                 found[i] = NAME_(below)(found[i], thresholds + t, LOAD(x[i]));
-/* As ls_narrow, without a tile of 32 bits between. */
-#define PUT(LABEL)                                                                                \
-    for (ptrdiff_t i = 0; i < count; i++)                                                         \
-        ((LABEL *)labels)[i] = (LABEL)found[i]
-        BY_SIZE(table->label_size, PUT(uint8_t), PUT(uint16_t), PUT(uint32_t), PUT(uint64_t))
-#undef PUT
+        PUT_LABELS(found, count, table->label_size, labels)
         labels += count * table->label_size;
         x += count;
     }
