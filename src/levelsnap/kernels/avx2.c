@@ -14,9 +14,10 @@ LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 #define VEC __m256i
 #define MASK __m256i
 #define LANES 8
+#define COUNT
 #define LOG2_ENTRIES 3
 #define MAX_DEPTH 7
-#define VECTORS 4
+#define VECTORS 8
 #define ZERO _mm256_setzero_si256()
 #define SPREAD(i) _mm256_set1_epi32((int)(i))
 #define LOADV(p) _mm256_loadu_si256((const void *)(p))
@@ -29,9 +30,8 @@ LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 #define BIT_SET(v, bit) _mm256_slli_epi32(v, (bit) == 8 ? 28 : (bit) == 16 ? 27 : 26)
 #define PERMUTE2(r, i, s) BLEND(BIT_SET(i, LANES), PERMUTE(r, i), PERMUTE(s, i))
 #define ADD(a, b) _mm256_add_epi32(a, b)
-#define STEP(i, m) _mm256_sub_epi32(ADD(i, i), m)
-#define COUNT_STEP(i, levels, m) _mm256_sub_epi32(_mm256_slli_epi32(i, levels), m)
-#define PREFETCH(p) LS_PREFETCH((uintptr_t)(p) + AHEAD)
+#define SUB(a, b) _mm256_sub_epi32(a, b)
+#define TIMES(i, levels) ((levels) == 1 ? ADD(i, i) : _mm256_slli_epi32(i, levels))
 #define NO_NAN ZERO
 #define NAN_OR(a, b) _mm256_or_si256(a, b)
 #define ANY_NAN(m) (_mm256_movemask_epi8(m) != 0)
@@ -64,37 +64,46 @@ static INLINE __m256i pack8(__m256i a, __m256i b)
     return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8);
 }
 
-static INLINE void put_labels32(char *labels, const __m256i *position, int size, int stream)
+static INLINE void put_labels32(char *labels, const __m256i *position, uint32_t first, int size,
+                                int stream)
 {
     if (size == 1) {
         /* Packing leaves the halves of registers apart. */
         const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-        const __m256i low = _mm256_packus_epi32(position[0], position[1]);
-        const __m256i high = _mm256_packus_epi32(position[2], position[3]);
-        STOREU(labels, PERMUTE(_mm256_packus_epi16(low, high), order));
-    } else if (size == 2) {
-        put(labels, pack16(position[0], position[1]), stream);
-        put(labels + sizeof(VEC), pack16(position[2], position[3]), stream);
-    } else
-        for (int u = 0; u < VECTORS; u++)
-            if (size == 4)
-                put(labels + u * sizeof(VEC), position[u], stream);
-            else {
-                __m128i low = _mm256_castsi256_si128(position[u]);
-                __m128i high = _mm256_extracti128_si256(position[u], 1);
-                put(labels + 2 * u * sizeof(VEC), _mm256_cvtepu32_epi64(low), stream);
-                put(labels + (2 * u + 1) * sizeof(VEC), _mm256_cvtepu32_epi64(high), stream);
-            }
+        const __m256i from = _mm256_set1_epi16((short)first);
+        for (int u = 0; u < VECTORS; u += 4) {
+            const __m256i low = _mm256_packs_epi32(position[u], position[u + 1]);
+            const __m256i high = _mm256_packs_epi32(position[u + 2], position[u + 3]);
+            const __m256i label = _mm256_packus_epi16(_mm256_sub_epi16(from, low),
+                                                      _mm256_sub_epi16(from, high));
+            put(labels + u * LANES, PERMUTE(label, order), stream);
+        }
+        return;
+    }
+    __m256i label[VECTORS];
+    for (int u = 0; u < VECTORS; u++)
+        label[u] = SUB(SPREAD(first), position[u]);
+    for (int u = 0; u < VECTORS; u++)
+        if (size == 2 && u % 2)
+            put(labels + (u / 2) * sizeof(VEC), pack16(label[u - 1], label[u]), stream);
+        else if (size == 4)
+            put(labels + u * sizeof(VEC), label[u], stream);
+        else if (size == 8) {
+            const __m128i low = _mm256_castsi256_si128(label[u]);
+            const __m128i high = _mm256_extracti128_si256(label[u], 1);
+            put(labels + 2 * u * sizeof(VEC), _mm256_cvtepu32_epi64(low), stream);
+            put(labels + (2 * u + 1) * sizeof(VEC), _mm256_cvtepu32_epi64(high), stream);
+        }
 }
 #define PUT_LABELS put_labels32
 
 /* For nodes.inc.h: bits tell which thresholds of a node are below. */
-#define NODE_GROUP (4 * 8)
+#define NODE_GROUP (VECTORS * LANES)
 #define BELOW_BITS(node, v) ((uint16_t)BITS(BELOW(node, v)))
 #define BITS(m) _mm256_movemask_ps(PS(m))
 #define SPREAD_AT(p) SPREAD(ls_load32(p))
 #define PUT_NODES(to, position)                                                                   \
-    _mm256_storeu_si256((void *)(to), _mm256_slli_epi32(position, 5))
+    _mm256_storeu_si256((void *)(to), _mm256_slli_epi32(SUB(ZERO, position), 5))
 
 /* Positions one level below the nodes at these offsets. Bits are set from the lowest on, so that
  * one more than them is a power of two, and a float's exponent tells which. */
@@ -102,16 +111,16 @@ static INLINE __m256i found(const uint32_t *node, const uint16_t *below, size_t 
 {
     const __m256i bits = _mm256_cvtepu16_epi32(_mm_load_si128((const void *)below));
     const __m256 power = _mm256_cvtepi32_ps(ADD(bits, SPREAD(1)));
-    const __m256i count =
-        _mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(power), 23), SPREAD(127));
-    return ADD(_mm256_srli_epi32(_mm256_load_si256((const void *)node), size == 4 ? 2 : 3), count);
+    const __m256i exponent = _mm256_srli_epi32(_mm256_castps_si256(power), 23);
+    const __m256i start =
+        _mm256_srli_epi32(_mm256_load_si256((const void *)node), size == 4 ? 2 : 3);
+    return SUB(SUB(SPREAD(127), exponent), start);
 }
 
 /* For packed.inc.h */
 #define PACKED_GROUP 16
 #define MAXU(a, b) _mm256_max_epu32(a, b)
 #define MINU(a, b) _mm256_min_epu32(a, b)
-#define SUB(a, b) _mm256_sub_epi32(a, b)
 #define SHIFT_LEFT(v, count) _mm256_sll_epi32(v, count)
 #define SHIFT_RIGHT(v, count) _mm256_srl_epi32(v, count)
 #define PUT_POSITIONS STOREU
@@ -237,27 +246,37 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #include "lanes_undef.h"
 
 /* 16-bit lanes. AVX2 permutes bytes, and those of each half of a register by themselves: tables are
- * of 8 entries, in both halves, and positions, less than 128, fill both bytes of their lanes. */
+ * of 8 entries, in both halves, and positions, above -128, fill both bytes of their lanes. A shuffle
+ * looks at four bits and at the top one, which must be 0: to twice a position, above -64, it adds
+ * 64. */
 #define LANES 16
 #define LOG2_ENTRIES 3
 #define MAX_DEPTH 7
 #define MASK __m256i
 #define SPREAD(i) _mm256_set1_epi8((char)(i))
 #define LOADT(p) _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(p)))
-#define PERMUTE(r, i) _mm256_shuffle_epi8(r, ADD(ADD(i, i), _mm256_set1_epi16(0x100)))
+#define PERMUTE(r, i) _mm256_shuffle_epi8(r, ADD(ADD(i, i), _mm256_set1_epi16(0x4140)))
 #define BLEND(m, no, yes) _mm256_blendv_epi8(no, yes, m)
 #define BIT_SET(v, bit) _mm256_slli_epi16(v, (bit) == 8 ? 4 : 3)
 #define PERMUTE2(r, i, s) BLEND(BIT_SET(i, ENTRIES), PERMUTE(r, i), PERMUTE(s, i))
 #define ADD(a, b) _mm256_add_epi8(a, b)
-#define STEP(i, m) _mm256_sub_epi8(ADD(i, i), m)
-#define COUNT_STEP(i, levels, m) _mm256_sub_epi8(_mm256_slli_epi16(i, levels), m)
+#define TIMES(i, levels) times(i, levels)
 #define KEEP_NAN(m, x, v) BLEND(m, v, x)
 
-static INLINE void put_labels16(char *labels, const __m256i *position, int size, int stream)
+static INLINE __m256i times(__m256i i, int levels)
+{
+    for (; levels > 0; levels--)
+        i = ADD(i, i);
+    return i;
+}
+
+static INLINE void put_labels16(char *labels, const __m256i *position, uint32_t first, int size,
+                                int stream)
 {
     __m256i label[VECTORS];
     for (int u = 0; u < VECTORS; u++)
-        label[u] = _mm256_and_si256(position[u], _mm256_set1_epi16(0xff));
+        label[u] = _mm256_and_si256(_mm256_sub_epi8(SPREAD(first), position[u]),
+                                    _mm256_set1_epi16(0xff));
     if (size == 1)
         for (int u = 0; u < VECTORS; u += 2)
             put(labels + u * LANES, pack8(label[u], label[u + 1]), stream);
@@ -354,7 +373,7 @@ static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t 
     for (; i + 32 <= end; i += 32) {
         const __m256i some = LOADV(x + i);
         const __m256i others = _mm256_xor_si256(some, _mm256_set1_epi8(INT8_MIN));
-        LS_PREFETCH((uintptr_t)(x + i) + ls_ahead(x + i, x + n, gap));
+        ls_prefetch(x + i, sizeof(VEC), x + n, gap);
         put((char *)out + i,
             _mm256_xor_si256(look_up_half(table, some), look_up_half(table + 8, others)), stream);
     }
@@ -377,7 +396,7 @@ void ls_reverse_bytes_avx2(void *to_, const void *from_, ptrdiff_t n, int size)
     char *to = to_;
     const char *from = from_;
     for (ptrdiff_t i = 0; i < whole; i += 32) {
-        PREFETCH(from + i);
+        ls_prefetch_on(from + i, sizeof(VEC));
         _mm256_storeu_si256((void *)(to + i), _mm256_shuffle_epi8(LOADV(from + i), shuffle));
     }
     ls_reverse_bytes(to + whole, from + whole, (bytes - whole) / size, size);
@@ -407,8 +426,7 @@ void ls_see_bytes_avx2(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
     ptrdiff_t i = 0;
     for (; i + 128 <= n; i += 128) {
         __m256i all = bits_seen(low, high, LOADV(x + i));
-        PREFETCH(x + i);
-        PREFETCH(x + i + 64);
+        ls_prefetch_on(x + i, 128);
         for (int u = 1; u < 4; u++)
             all = _mm256_and_si256(all, bits_seen(low, high, LOADV(x + i + 32 * u)));
         if (_mm256_movemask_epi8(all) == -1)

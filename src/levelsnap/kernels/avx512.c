@@ -18,7 +18,6 @@ LS_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt")
 #define LOADT LOADV
 #define STOREU(p, v) _mm512_storeu_si512(p, v)
 #define STREAM(p, v) _mm512_stream_si512((void *)(p), v)
-#define PREFETCH(p) LS_PREFETCH((uintptr_t)(p) + AHEAD)
 #define NO_NAN 0
 #define NAN_OR(a, b) ((MASK)((a) | (b)))
 #define ANY_NAN(m) ((m) != 0)
@@ -49,26 +48,30 @@ static const uint16_t even_halves[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18,
                                          22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
                                          44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
 
-static INLINE void put_labels32(char *labels, const __m512i *position, int size, int stream)
+static INLINE void put_labels32(char *labels, const __m512i *position, uint32_t first, int size,
+                                int stream)
 {
+    __m512i label[VECTORS];
+    for (int u = 0; u < VECTORS; u++)
+        label[u] = ADD(position[u], SPREAD(first));
     if (size == 1 && stream) {
-        __m512i all = _mm512_castsi128_si512(_mm512_cvtepi32_epi8(position[0]));
-        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(position[1]), 1);
-        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(position[2]), 2);
-        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(position[3]), 3);
+        __m512i all = _mm512_castsi128_si512(_mm512_cvtepi32_epi8(label[0]));
+        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(label[1]), 1);
+        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(label[2]), 2);
+        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(label[3]), 3);
         STREAM(labels, all);
         return;
     }
     for (int u = 0; u < VECTORS; u++)
         if (size == 1)
-            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi32_epi8(position[u]));
+            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi32_epi8(label[u]));
         else if (size == 2)
-            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi32_epi16(position[u]));
+            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi32_epi16(label[u]));
         else if (size == 4)
-            _mm512_storeu_si512(labels + 64 * u, position[u]);
+            _mm512_storeu_si512(labels + 64 * u, label[u]);
         else {
-            __m256i low = _mm512_castsi512_si256(position[u]);
-            __m256i high = _mm512_extracti64x4_epi64(position[u], 1);
+            __m256i low = _mm512_castsi512_si256(label[u]);
+            __m256i high = _mm512_extracti64x4_epi64(label[u], 1);
             _mm512_storeu_si512(labels + 128 * u, _mm512_cvtepu32_epi64(low));
             _mm512_storeu_si512(labels + 128 * u + 64, _mm512_cvtepu32_epi64(high));
         }
@@ -188,18 +191,22 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 #define PUT_POSITIONS(to, position)                                                               \
     _mm256_storeu_si256((void *)(to), _mm512_cvtepi64_epi32(position))
 
-static INLINE void put_labels64(char *labels, const __m512i *position, int size, int stream)
+static INLINE void put_labels64(char *labels, const __m512i *position, uint32_t first, int size,
+                                int stream)
 {
     (void)stream; /* these would be parts of lines */
+    __m512i label[VECTORS];
+    for (int u = 0; u < VECTORS; u++)
+        label[u] = ADD(position[u], SPREAD(first));
     for (int u = 0; u < VECTORS; u++)
         if (size == 1)
-            _mm_storel_epi64((void *)(labels + 8 * u), _mm512_cvtepi64_epi8(position[u]));
+            _mm_storel_epi64((void *)(labels + 8 * u), _mm512_cvtepi64_epi8(label[u]));
         else if (size == 2)
-            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi64_epi16(position[u]));
+            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi64_epi16(label[u]));
         else if (size == 4)
-            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi64_epi32(position[u]));
+            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi64_epi32(label[u]));
         else
-            _mm512_storeu_si512(labels + 64 * u, position[u]);
+            _mm512_storeu_si512(labels + 64 * u, label[u]);
 }
 #define PUT_LABELS put_labels64
 
@@ -260,18 +267,22 @@ static INLINE void put_labels64(char *labels, const __m512i *position, int size,
 #define STEP(i, m) _mm512_mask_sub_epi16(ADD(i, i), m, ADD(i, i), _mm512_set1_epi16(-1))
 #define KEEP_NAN(m, x, v) _mm512_mask_mov_epi16(v, m, x)
 
-static INLINE void put_labels16(char *labels, const __m512i *position, int size, int stream)
+static INLINE void put_labels16(char *labels, const __m512i *position, uint32_t first, int size,
+                                int stream)
 {
+    __m512i label[VECTORS];
+    for (int u = 0; u < VECTORS; u++)
+        label[u] = ADD(position[u], SPREAD(first));
     for (int u = 0; u < VECTORS; u++) {
-        __m256i low = _mm512_castsi512_si256(position[u]);
-        __m256i high = _mm512_extracti64x4_epi64(position[u], 1);
+        __m256i low = _mm512_castsi512_si256(label[u]);
+        __m256i high = _mm512_extracti64x4_epi64(label[u], 1);
         char *to = labels + u * LANES * size;
         if (size == 1 && stream)
-            _mm256_stream_si256((void *)to, _mm512_cvtepi16_epi8(position[u]));
+            _mm256_stream_si256((void *)to, _mm512_cvtepi16_epi8(label[u]));
         else if (size == 1)
-            _mm256_storeu_si256((void *)to, _mm512_cvtepi16_epi8(position[u]));
+            _mm256_storeu_si256((void *)to, _mm512_cvtepi16_epi8(label[u]));
         else if (size == 2)
-            _mm512_storeu_si512(to, position[u]);
+            _mm512_storeu_si512(to, label[u]);
         else if (size == 4) {
             _mm512_storeu_si512(to, _mm512_cvtepu16_epi32(low));
             _mm512_storeu_si512(to + 64, _mm512_cvtepu16_epi32(high));
@@ -369,7 +380,7 @@ void ls_bitmap_add_avx512(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t 
     for (ptrdiff_t i = 0; i < n; i += 16) {
         const __mmask16 here = n - i < 16 ? (__mmask16)((1 << (n - i)) - 1) : 0xffff;
         const __m512i bits = _mm512_maskz_loadu_epi32(here, x + i);
-        PREFETCH(x + i);
+        ls_prefetch_on(x + i, sizeof(VEC));
         if (i > 0 && !_mm512_mask_cmpneq_epi32_mask(here, bits, before))
             continue;
         before = bits;
@@ -403,7 +414,7 @@ ptrdiff_t ls_set_others32_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t
         const __m512i found = _mm512_i32gather_epi32(home, set->slots, 8);
         const __mmask16 other = _mm512_mask_cmpneq_epi32_mask(here, bits, found)
                                 | _mm512_mask_cmpeq_epi32_mask(here, bits, ones);
-        PREFETCH(x + i);
+        ls_prefetch_on(x + i, sizeof(VEC));
         _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi32(other, bits));
         count += _mm_popcnt_u32(other);
     }
@@ -426,7 +437,7 @@ ptrdiff_t ls_set_others64_avx512(const ls_set *set, const uint64_t *x, ptrdiff_t
         const __m512i found = _mm512_i64gather_epi64(home, set->slots, 8);
         const __mmask8 other = _mm512_mask_cmpneq_epi64_mask(here, bits, found)
                                | _mm512_mask_cmpeq_epi64_mask(here, bits, ones);
-        PREFETCH(x + i);
+        ls_prefetch_on(x + i, sizeof(VEC));
         _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi64(other, bits));
         count += _mm_popcnt_u32(other);
     }
@@ -450,7 +461,7 @@ ptrdiff_t ls_set_no_cell_avx512(const ls_set *set, const uint32_t *x, ptrdiff_t 
         const __m512i differ = _mm512_xor_si512(cells, tags);
         const __m512i both = _mm512_min_epu16(differ, _mm512_rol_epi32(differ, 16));
         const __mmask16 other = _mm512_mask_test_epi32_mask(here, both, both);
-        PREFETCH(x + i);
+        ls_prefetch_on(x + i, sizeof(VEC));
         _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi32(other, bits));
         count += _mm_popcnt_u32(other);
     }
@@ -487,7 +498,7 @@ ptrdiff_t ls_set_find_cells_avx512(const ls_set *set, const uint32_t *x, ptrdiff
         }
         mine &= here;
         const __mmask16 other = here & (__mmask16)~mine;
-        PREFETCH(x + i);
+        ls_prefetch_on(x + i, sizeof(VEC));
         _mm512_storeu_si512(at + found, _mm512_maskz_compress_epi32(mine, cell));
         _mm512_storeu_si512(others + count, _mm512_maskz_compress_epi32(other, bits));
         found += _mm_popcnt_u32(mine);
@@ -535,7 +546,7 @@ static void look_up_all(const void *entries, const uint8_t *x, ptrdiff_t n, uint
     look_up_part(table, x, i, out);
     for (; i + 64 <= n; i += 64) {
         const __m512i found = look_up(table, LOADV(x + i));
-        LS_PREFETCH((uintptr_t)(x + i) + ls_ahead(x + i, x + n, gap));
+        ls_prefetch(x + i, sizeof(VEC), x + n, gap);
         if (stream)
             STREAM(out + i, found);
         else
@@ -556,8 +567,7 @@ void ls_see_bytes_vbmi(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
     ptrdiff_t i = 0;
     for (; i + 256 <= n; i += 256) {
         __m512i all = look_up(table, LOADV(x + i)); /* each byte 1 if it has been seen */
-        for (int u = 0; u < 4; u++)
-            PREFETCH(x + i + 64 * u);
+        ls_prefetch_on(x + i, 256);
         for (int u = 1; u < 4; u++)
             all = _mm512_and_si512(all, look_up(table, LOADV(x + i + 64 * u)));
         if (_mm512_test_epi8_mask(all, all) == ~0ull)

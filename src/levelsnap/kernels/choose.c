@@ -10,27 +10,29 @@
 /* Lays thresholds out as registers.inc.h searches them, and the values by position. */
 static void plant(ls_table *table, const ls_tree_kernels *choice, const char *thresholds)
 {
-    const int size = table->element_size, lanes = choice->lanes, depth = table->tree_depth;
+    const int size = table->element_size, lanes = choice->lanes, counts = choice->counts;
+    const int last = (1 << table->tree_depth) - 1; /* padding, below nothing */
+    const int depth = counts && table->tree_depth < 2 ? 2 : table->tree_depth;
     char *to = table->tree;
-    int level = 0;
-    for (; level < depth && !(choice->counts && 1 << level >= lanes); level++) {
-        const int entries = 1 << level, stride = 1 << (depth - level);
-        for (int p = 0; p < entries || p < lanes; p++) { /* over again: the root fills a register */
-            const int from = p % entries * stride + stride / 2 - 1;
-            memcpy(to, thresholds + from * size, (size_t)size);
-            to += size;
-        }
+    table->tree_depth = depth;
+    for (int level = 0, levels; level < depth; level += levels) {
+        levels = !counts ? 1 : level == 0 ? 2 : level == 2 ? 1 : depth - level;
+        const int positions = 1 << level, entries = positions > lanes ? positions : lanes;
+        const int stride = 1 << (depth - level), step = stride >> levels;
+        for (int i = step; i < stride; i += step, to += entries * size)
+            for (int p = 0; p < entries; p++) { /* over again: the root fills a register */
+                const int from = p % positions * stride + i - 1;
+                memcpy(to + (counts ? (entries - p) % entries : p) * size,
+                       thresholds + (from < last ? from : last) * size, (size_t)size);
+            }
     }
-    /* What is left after a full register: each threshold of a position in one of its own. */
-    const int stride = 1 << (depth - level);
-    for (int i = 0; i < stride - 1; i++)
-        for (int p = 0; p < lanes; p++) {
-            memcpy(to, thresholds + (p * stride + i) * size, (size_t)size);
-            to += size;
-        }
-    if (table->fused)
-        memcpy(table->palette, (const char *)table->values + table->first * (size_t)size,
-               (table->k - table->first) * (size_t)size);
+    if (!table->fused)
+        return;
+    const int entries = 1 << depth > lanes ? 1 << depth : lanes;
+    const char *values = (const char *)table->values + table->first * (size_t)size;
+    for (int p = 0; p < (int)(table->k - table->first); p++)
+        memcpy(table->palette + (counts ? (entries - p) % entries : p) * size, values + p * size,
+               (size_t)size);
 }
 
 static const ls_tree_kernels *tree_kernels(ls_isa isa, ls_type type)

@@ -9,10 +9,10 @@ static INLINE void goto_nodes(uint32_t *node, const uint16_t *below, int n, size
 static INLINE void put_found(char *labels, const uint32_t *node, const uint16_t *below,
                              size_t element_size, uint32_t first, int size)
 {
-    VEC label[VECTORS];
+    VEC position[VECTORS];
     for (int u = 0; u < VECTORS; u++)
-        label[u] = ADD(found(node + LANES * u, below + LANES * u, element_size), SPREAD(first));
-    PUT_LABELS(labels, label, size, 0);
+        position[u] = found(node + LANES * u, below + LANES * u, element_size);
+    PUT_LABELS(labels, position, first, size, 0);
 }
 
 /* Elements that packed.inc.h takes at a time: through its steps but the last, and through all. */

@@ -108,22 +108,28 @@ DEFINE_KEY(64)
 /* Labels from uint32 to their own size. */
 void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
 
-/* Bytes that a kernel asks the memory for ahead of its reads: the CPU's own prefetching starts anew
- * on each page of 4096 bytes. */
-#define AHEAD 4096
+/* Bytes that a kernel asks for ahead of its reads: from the memory to the second cache, since the
+ * first waits for few lines at a time, and from there to the first. The CPU's own prefetching starts
+ * anew on each page of 4096 bytes. */
+#define AHEAD 8192
+#define CLOSELY_AHEAD 512
 
-/* As many, at the end of a row over the gap to the next one. */
-static inline uintptr_t ls_ahead(const void *p, const void *end, ptrdiff_t gap)
-{
-    return AHEAD + ((const char *)end - (const char *)p > AHEAD ? 0 : (uintptr_t)gap);
-}
-
-/* For a tile of a run. */
+/* For `bytes` bytes of a run up to `end`; then it looks over the gap to the next row. */
 static inline void ls_prefetch(const void *p, size_t bytes, const void *end, ptrdiff_t gap)
 {
-    const uintptr_t to = (uintptr_t)p + ls_ahead(p, end, gap);
-    for (size_t i = 0; i < bytes; i += LS_LINE)
-        LS_PREFETCH(to + i);
+    const ptrdiff_t left = (const char *)end - (const char *)p;
+    const uintptr_t far = (uintptr_t)p + AHEAD + (left > AHEAD ? 0 : (uintptr_t)gap);
+    const uintptr_t close = (uintptr_t)p + (left > CLOSELY_AHEAD ? CLOSELY_AHEAD : 0);
+    for (size_t i = 0; i < bytes; i += LS_LINE) {
+        LS_PREFETCH_L2(far + i);
+        LS_PREFETCH(close + i);
+    }
+}
+
+/* Within a run that nothing follows. */
+static inline void ls_prefetch_on(const void *p, size_t bytes)
+{
+    ls_prefetch(p, bytes, (const char *)p + AHEAD + 1, 0);
 }
 
 /* Elements before the next line: what is written past the caches is written by whole lines, as each

@@ -9,7 +9,7 @@
 #undef BIT_SET
 #undef ADD
 #undef STEP
-#undef COUNT_STEP
+#undef TIMES
 #undef KEEP_NAN
 #undef PUT_LABELS
 #undef PUT_NODES

@@ -78,7 +78,7 @@ struct ls_table {
     int keep_nan;               /* values have the image's type: NaN keeps its payload */
     int stream;                 /* results are too many for the caches: write past them; who sets
                                    it ends with ls_end_streaming */
-    ptrdiff_t gap;              /* bytes from the end of a row to the next one, if runs are rows */
+    ptrdiff_t gap;              /* of ls_prefetch, if runs are rows; else 0 */
     ls_kernel *kernel;
     ls_reverse *reverse;        /* the instruction set's */
     ls_put_where *put_where;

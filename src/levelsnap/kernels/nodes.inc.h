@@ -18,9 +18,9 @@
 
 /* Positions after the part of the tree that is in registers, as offsets of nodes. Returns nonzero
  * for a NaN. */
+#ifdef NO_TREE
 static INLINE int NAME_(to_nodes)(const ls_table *table, const ELEMENT *x, int n, uint32_t *node)
 {
-#ifdef NO_TREE
     int nan = 0;
     (void)table;
     for (int i = 0; i < n; i++) {
@@ -28,19 +28,31 @@ static INLINE int NAME_(to_nodes)(const ls_table *table, const ELEMENT *x, int n
         node[i] = 0;
     }
     return nan;
+}
 #else
-    VEC tree[LEVEL_AT(MAX_DEPTH)];
+static INLINE int NAME_(to_nodes_at)(const ls_table *table, int depth, const ELEMENT *x, int n,
+                                     uint32_t *node)
+{
+    VEC tree[TREE_SIZE(MAX_DEPTH)];
     MASK nan = NO_NAN;
-    NAME_(load_tree)(table, MAX_DEPTH, tree);
+    NAME_(load_tree)(table, depth, tree);
     for (int i = 0; i < n; i += GROUP) {
         VEC raw[VECTORS], position[VECTORS];
-        nan = NAN_OR(nan, NAME_(descend)(tree, table->tree_depth, 1, x + i, AHEAD, raw, position));
+        ls_prefetch_on(x + i, GROUP * sizeof *x);
+        nan = NAN_OR(nan, NAME_(descend)(tree, depth, x + i, raw, position));
         for (int u = 0; u < VECTORS; u++)
             PUT_NODES(node + i + u * LANES, position[u]);
     }
     return ANY_NAN(nan);
-#endif
 }
+
+static int NAME_(to_nodes)(const ls_table *table, const ELEMENT *x, int n, uint32_t *node)
+{
+#define NODES(d) NAME_(to_nodes_at)(table, d, x, n, node)
+    BY_DEPTH(NODES)
+#undef NODES
+}
+#endif
 
 static int NAME_(nodes)(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
                         void *values)

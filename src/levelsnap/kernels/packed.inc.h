@@ -22,8 +22,7 @@
 #endif
 
 /* Positions of CHUNK elements. Returns nonzero for a NaN. */
-static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uintptr_t ahead,
-                                  uint32_t *at)
+static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uint32_t *at)
 {
     const ELEMENT low = (ELEMENT)grid->low, last = (ELEMENT)grid->last;
     const ELEMENT scale = (ELEMENT)grid->scale;
@@ -33,7 +32,6 @@ static INLINE int NAME_(positions)(const ls_grid *grid, const ELEMENT *x, uintpt
     (void)low, (void)last;
     for (int i = 0; i < CHUNK; i += LANES) {
         const VEC v = LOADV(x + i);
-        LS_PREFETCH((uintptr_t)(x + i) + ahead);
         nan = NAN_OR(nan, IS_NAN(v));
         if (scale > 0)
             PUT_POSITIONS(at + i, LINEAR(v, low, scale, last));
@@ -69,7 +67,8 @@ static int NAME_(packed)(const ls_table *table, const void *x_, ptrdiff_t n, voi
                 memset(padded, 0, sizeof padded);
                 chunk = memcpy(padded, chunk, (size_t)(count - i) * sizeof(ELEMENT));
             }
-            nan |= NAME_(positions)(grid, chunk, ls_ahead(x + i, x + n, table->gap), at);
+            ls_prefetch(x + i, CHUNK * sizeof *x, x + n, table->gap);
+            nan |= NAME_(positions)(grid, chunk, at);
             fetch_cells(grid->packed, at, cell);
             some = packed_labels(at, cell, i, label, undecided, some);
         }

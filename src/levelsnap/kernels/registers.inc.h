@@ -2,23 +2,32 @@
  *
  * Level l of the search tree holds 2^l thresholds in search order, in one register or several; a
  * step fetches for each lane the threshold that its position asks for (a permutation, no memory
- * access), compares, and goes on to 2 * position + (threshold < x). Where permutations take their
- * entries from one register only, all levels of larger size are one step (COUNT_STEP): each of the
- * thresholds that a position leaves has a register, and those below x are counted. The values of
- * the levels are fetched in the same way.
+ * access), compares, and goes on to 2 * position + (threshold < x). The values of the levels are
+ * fetched in the same way.
  *
- * Of the instruction set and lane size: VEC, MASK, LANES, VECTORS, ZERO, SPREAD, LOADV, STOREU,
- * STREAM, LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET,
- * STEP, ADD, NO_NAN, NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS, MAX_DEPTH, and COUNT_STEP or not. Of the
- * type: NAME, ELEMENT, KEY, TABLE_KEY if it is not SAME (what BELOW compares), BELOW, IS_NAN and, if
- * there is a quicker way than twice that, EITHER_NAN.
+ * Where a comparison gives -1 for true, and permutations take their entries from one register only,
+ * the instruction set defines COUNT: several levels are one step, which compares x with each of the
+ * thresholds that a position leaves, of a register each, and adds up. The steps are the first two
+ * levels, the third, and the rest. Positions are negative, so that nothing has to be negated;
+ * permutations look at their last bits.
+ *
+ * Of the instruction set and lane size: VEC, MASK, LANES, VECTORS, SPREAD, LOADV, STOREU, STREAM,
+ * LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET, ADD, NO_NAN,
+ * NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS (from positions), MAX_DEPTH; COUNT and TIMES (a position
+ * by 2^levels), or ZERO and STEP. Of the type: NAME, ELEMENT, KEY, TABLE_KEY if it is not SAME (what
+ * BELOW compares), BELOW, IS_NAN and, if there is a quicker way than twice that, EITHER_NAN.
  */
 
 #define ENTRIES (1 << LOG2_ENTRIES)
 #define GROUP (VECTORS * LANES)
+#ifdef COUNT
+/* Registers of a tree of `depth` levels. */
+#define TREE_SIZE(depth) ((depth) < 3 ? 3 : 3 + (1 << ((depth) - 3)))
+#else
 /* Registers of level l of the tree, and before it. */
 #define LEVEL_SIZE(l) ((l) <= LOG2_ENTRIES ? 1 : 1 << ((l) - LOG2_ENTRIES))
-#define LEVEL_AT(l) ((l) <= LOG2_ENTRIES ? (l) : LOG2_ENTRIES - 1 + LEVEL_SIZE(l))
+#define TREE_SIZE(l) ((l) <= LOG2_ENTRIES ? (l) : LOG2_ENTRIES - 1 + LEVEL_SIZE(l))
+#endif
 
 #ifndef TABLE_KEY
 #define TABLE_KEY SAME
@@ -34,7 +43,7 @@ static INLINE VEC NAME_(load_table)(const char *from, int i)
 
 static INLINE void NAME_(load_tree)(const ls_table *table, int depth, VEC *tree)
 {
-    for (int i = 0; i < LEVEL_AT(depth); i++)
+    for (int i = 0; i < TREE_SIZE(depth); i++)
         tree[i] = TABLE_KEY(NAME_(load_table)(table->tree, i));
 }
 
@@ -54,153 +63,169 @@ static INLINE VEC NAME_(fetch)(const VEC *table, int registers, VEC position)
     return BLEND(BIT_SET(position, 4 * ENTRIES), low, high);
 }
 
-static INLINE void NAME_(step)(const VEC *tree, int level, const VEC *key, VEC *position)
+#ifdef COUNT
+/* `levels` more levels at once. */
+static INLINE VEC NAME_(count)(const VEC *tables, int levels, VEC key, VEC position)
 {
-    tree += LEVEL_AT(level);
-    for (int u = 0; u < VECTORS; u++) {
-        /* The root fills its register. */
-        VEC threshold = level ? NAME_(fetch)(tree, LEVEL_SIZE(level), position[u]) : tree[0];
-        position[u] = STEP(position[u], BELOW(threshold, key[u]));
-    }
+    VEC below = BELOW(PERMUTE(tables[0], position), key);
+    for (int i = 1; i < (1 << levels) - 1; i++)
+        below = ADD(below, BELOW(PERMUTE(tables[i], position), key));
+    return ADD(TIMES(position, levels), below);
 }
 
-#ifdef COUNT_STEP
-/* The last `levels` levels at once. */
-static INLINE void NAME_(count)(const VEC *tables, int levels, const VEC *key, VEC *position)
+static INLINE VEC NAME_(position)(const VEC *tree, int depth, VEC key)
 {
-    for (int u = 0; u < VECTORS; u++) {
-        VEC count = BELOW(PERMUTE(tables[0], position[u]), key[u]);
-        for (int i = 1; i < (1 << levels) - 1; i++)
-            count = ADD(count, BELOW(PERMUTE(tables[i], position[u]), key[u]));
-        position[u] = COUNT_STEP(position[u], levels, count);
+    VEC position = ADD(ADD(BELOW(tree[0], key), BELOW(tree[1], key)), BELOW(tree[2], key));
+    if (depth > 2)
+        position = NAME_(count)(tree + 3, 1, key, position);
+    if (depth > 3)
+        position = NAME_(count)(tree + 4, depth - 3, key, position);
+    return position;
+}
+#else
+static INLINE VEC NAME_(position)(const VEC *tree, int depth, VEC key)
+{
+    VEC position = ZERO;
+    for (int level = 0; level < depth; level++) {
+        /* The root fills its register. */
+        VEC threshold = level ? NAME_(fetch)(tree + TREE_SIZE(level), LEVEL_SIZE(level), position)
+                              : tree[0];
+        position = STEP(position, BELOW(threshold, key));
     }
+    return position;
 }
 #endif
 
-/* Loads GROUP elements and takes them down the tree. `deep` is a constant. */
-static INLINE MASK NAME_(descend)(const VEC *tree, int depth, int deep, const ELEMENT *x,
-                                  uintptr_t ahead, VEC *raw, VEC *position)
+/* Loads GROUP elements and takes them down the tree. `depth` is a constant. */
+static INLINE MASK NAME_(descend)(const VEC *tree, int depth, const ELEMENT *x, VEC *raw,
+                                  VEC *position)
 {
-    VEC key[VECTORS];
     for (int u = 0; u < VECTORS; u++)
-        LS_PREFETCH((uintptr_t)(x + u * LANES) + ahead);
-    for (int u = 0; u < VECTORS; u++) {
         raw[u] = LOADV(x + u * LANES);
-        key[u] = KEY(raw[u]);
-        position[u] = ZERO;
-    }
     MASK nan = EITHER_NAN(raw[0], raw[1]);
     for (int u = 2; u < VECTORS; u += 2)
         nan = NAN_OR(nan, EITHER_NAN(raw[u], raw[u + 1]));
-    if (depth > 0)
-        NAME_(step)(tree, 0, key, position);
-    if (depth > 1)
-        NAME_(step)(tree, 1, key, position);
-    if (depth > 2)
-        NAME_(step)(tree, 2, key, position);
-#ifdef COUNT_STEP
-    const VEC *counted = tree + LEVEL_AT(LOG2_ENTRIES);
-    if (depth == 4)
-        NAME_(count)(counted, 1, key, position);
-    else if (depth == 5)
-        NAME_(count)(counted, 2, key, position);
-    else if (deep && depth == 6)
-        NAME_(count)(counted, 3, key, position);
-    else if (deep && depth == 7)
-        NAME_(count)(counted, 4, key, position);
-#else
-    if (depth > 3)
-        NAME_(step)(tree, 3, key, position);
-    if (depth > 4)
-        NAME_(step)(tree, 4, key, position);
-    if (deep && depth > 5)
-        NAME_(step)(tree, 5, key, position);
-    if (deep && depth > 6)
-        NAME_(step)(tree, 6, key, position);
-    if (deep && depth > 7 && MAX_DEPTH > 7)
-        NAME_(step)(tree, 7, key, position);
-#endif
+    for (int u = 0; u < VECTORS; u++)
+        position[u] = NAME_(position)(tree, depth, KEY(raw[u]));
     return nan;
 }
 
-/* GROUP elements. `deep` and `registers` (of the palette) are constants. */
-static INLINE MASK NAME_(group)(const ls_table *table, const VEC *tree, int deep,
-                                const VEC *palette, int registers, const ELEMENT *x,
-                                uintptr_t ahead, VEC first, char *labels, ELEMENT *values,
+/* Whole groups; without `labels` or `values`, those are not written. `depth` and `registers` (of the
+ * palette) are constants. */
+static INLINE int NAME_(groups)(const ls_table *table, int depth, int registers, const ELEMENT *x,
+                                ptrdiff_t n, ptrdiff_t gap, char *labels, ELEMENT *values,
                                 int stream)
 {
-    VEC raw[VECTORS], position[VECTORS];
-    const MASK nan = NAME_(descend)(tree, table->tree_depth, deep, x, ahead, raw, position);
-    if (registers)
-        for (int u = 0; u < VECTORS; u++) {
-            VEC value = NAME_(fetch)(palette, registers, position[u]);
-            value = KEEP_NAN(IS_NAN(raw[u]), raw[u], value);
-            if (stream)
-                STREAM(values + u * LANES, value);
-            else
-                STOREU(values + u * LANES, value);
-        }
-    if (labels) {
-        if (table->first)
-            for (int u = 0; u < VECTORS; u++)
-                position[u] = ADD(position[u], first);
-        PUT_LABELS(labels, position, table->label_size, stream && !registers);
-    }
-    return nan;
-}
-
-static INLINE int NAME_(run)(const ls_table *table, int deep, int registers, const ELEMENT *x,
-                             ptrdiff_t n, char *labels, ELEMENT *values)
-{
+    const ELEMENT *end = x + n;
     const int label_size = table->label_size;
-    VEC tree[LEVEL_AT(MAX_DEPTH)], palette[4];
+    VEC tree[TREE_SIZE(MAX_DEPTH)], palette[4];
     MASK nan = NO_NAN;
-    NAME_(load_tree)(table, deep ? MAX_DEPTH : 5, tree);
+    NAME_(load_tree)(table, depth, tree);
     for (int i = 0; i < registers; i++)
         palette[i] = NAME_(load_table)(table->palette, i);
-    const VEC first = SPREAD(table->first);
+    for (; x < end; x += GROUP) {
+        VEC raw[VECTORS], position[VECTORS];
+        ls_prefetch(x, GROUP * sizeof *x, end, gap);
+        nan = NAN_OR(nan, NAME_(descend)(tree, depth, x, raw, position));
+        if (registers) {
+            for (int u = 0; u < VECTORS; u++) {
+                VEC value = NAME_(fetch)(palette, registers, position[u]);
+                value = KEEP_NAN(IS_NAN(raw[u]), raw[u], value);
+                if (stream)
+                    STREAM(values + u * LANES, value);
+                else
+                    STOREU(values + u * LANES, value);
+            }
+            values += GROUP;
+        }
+        if (labels) {
+            PUT_LABELS(labels, position, table->first, label_size, stream && !registers);
+            labels += GROUP * label_size;
+        }
+    }
+    return ANY_NAN(nan);
+}
+
+/* Returns CALL for the depth of the table's tree, there a constant; for COUNT it is 2 at least. */
+#undef SHALLOW
+#undef DEEPEST
+#ifdef COUNT
+#define SHALLOW(CALL)
+#else
+#define SHALLOW(CALL)                                                                             \
+    case 0: return CALL(0);                                                                       \
+    case 1: return CALL(1);
+#endif
+#if MAX_DEPTH > 7
+#define DEEPEST(CALL) case 8: return CALL(8);
+#else
+#define DEEPEST(CALL)
+#endif
+#define BY_DEPTH(CALL)                                                                            \
+    switch (table->tree_depth) {                                                                  \
+    SHALLOW(CALL)                                                                                 \
+    case 2: return CALL(2);                                                                       \
+    case 3: return CALL(3);                                                                       \
+    case 4: return CALL(4);                                                                       \
+    case 5: return CALL(5);                                                                       \
+    case 6: return CALL(6);                                                                       \
+    DEEPEST(CALL)                                                                                 \
+    default: return CALL(7);                                                                      \
+    }
+
+/* Registers of the palette at a depth; 0: it is of no use there. */
+#define PALETTE_SIZE(d)                                                                           \
+    ((d) <= LOG2_ENTRIES ? 1 : (d) > LOG2_ENTRIES + 2 ? 0 : 1 << ((d) - LOG2_ENTRIES))
+
+static int NAME_(by_depth)(const ls_table *table, const ELEMENT *x, ptrdiff_t n, ptrdiff_t gap,
+                           char *labels, ELEMENT *values, int stream)
+{
+#define VALUES(d) NAME_(groups)(table, d, PALETTE_SIZE(d), x, n, gap, labels, values, stream)
+#define LABELS(d) NAME_(groups)(table, d, 0, x, n, gap, labels, NULL, stream)
+#define EITHER(d) (PALETTE_SIZE(d) && values ? VALUES(d) : LABELS(d))
+    BY_DEPTH(EITHER)
+#undef VALUES
+#undef LABELS
+#undef EITHER
+}
+
+static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, void *labels_,
+                         void *values_)
+{
+    const int label_size = table->label_size;
+    const ELEMENT *x = x_;
+    ELEMENT *values = values_;
+    char *labels = labels_;
     /* A group must fill lines. */
-    const int stream = table->stream && (registers || GROUP * label_size >= LS_LINE);
+    const int stream = table->stream && (values || GROUP * label_size >= LS_LINE);
+    /* Less than a group: up to the alignment that streaming needs. */
+    ptrdiff_t ragged = !stream ? 0
+                     : values ? ls_to_line(values, sizeof(ELEMENT))
+                              : ls_to_line(labels, (size_t)label_size);
+    int nan = 0;
     while (n > 0) {
-        /* At the ends of the run, and up to the alignment that streaming needs, a copy. */
-        ptrdiff_t count = !stream ? 0
-                        : registers ? ls_to_line(values, sizeof(ELEMENT))
-                                    : ls_to_line(labels, (size_t)label_size);
-        if (n >= GROUP && count == 0) {
-            count = GROUP;
-            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, x,
-                                           ls_ahead(x, x + n, table->gap), first, labels, values,
-                                           stream));
-        } else {
+        ptrdiff_t count = n / GROUP * GROUP;
+        if (count && !ragged)
+            nan |= NAME_(by_depth)(table, x, count, table->gap, labels, values, stream);
+        else { /* a copy, and nothing to ask for beyond it */
             ELEMENT some[GROUP] = {0}, some_values[GROUP];
             _Alignas(LS_LINE) char some_labels[GROUP * 8];
-            count = count && count < GROUP ? count : GROUP;
-            count = count < n ? count : n;
+            count = ragged && ragged < n ? ragged : n;
+            ragged = 0;
             memcpy(some, x, (size_t)count * sizeof(ELEMENT));
-            nan = NAN_OR(nan, NAME_(group)(table, tree, deep, palette, registers, some, AHEAD,
-                                           first, labels ? some_labels : NULL, some_values, 0));
+            nan |= NAME_(by_depth)(table, some, GROUP, -AHEAD, labels ? some_labels : NULL,
+                                   values ? some_values : NULL, 0);
             if (labels)
                 memcpy(labels, some_labels, (size_t)(count * label_size));
-            if (registers)
+            if (values)
                 memcpy(values, some_values, (size_t)count * sizeof(ELEMENT));
         }
         x += count;
         n -= count;
         if (labels)
             labels += count * label_size;
-        if (registers)
+        if (values)
             values += count;
     }
-    return ANY_NAN(nan);
-}
-
-static int NAME_(search)(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
-                         void *values)
-{
-    const int deep = table->tree_depth > 5;
-    if (!values)
-        return deep ? NAME_(run)(table, 1, 0, x, n, labels, NULL)
-                    : NAME_(run)(table, 0, 0, x, n, labels, NULL);
-    return deep ? NAME_(run)(table, 1, 4, x, n, labels, values)
-                : NAME_(run)(table, 0, 32 / ENTRIES > 1 ? 32 / ENTRIES : 1, x, n, labels, values);
+    return nan;
 }

@@ -25,13 +25,17 @@
 #define LS_TARGET_END
 #endif
 
-/* As an integer, for the address may lie beyond the array. */
+/* To all caches, or to all but the first. As an integer, for the address may lie beyond the
+ * array. */
 #if defined(__GNUC__)
-#define LS_PREFETCH(p) __builtin_prefetch((const char *)(uintptr_t)(p))
+#define LS_PREFETCH(p) __builtin_prefetch((const char *)(uintptr_t)(p), 0, 3)
+#define LS_PREFETCH_L2(p) __builtin_prefetch((const char *)(uintptr_t)(p), 0, 2)
 #elif defined(LS_X86)
 #define LS_PREFETCH(p) _mm_prefetch((const char *)(uintptr_t)(p), _MM_HINT_T0)
+#define LS_PREFETCH_L2(p) _mm_prefetch((const char *)(uintptr_t)(p), _MM_HINT_T1)
 #else
 #define LS_PREFETCH(p) ((void)(p))
+#define LS_PREFETCH_L2(p) ((void)(p))
 #endif
 
 /* Constant arguments must reach the loops they choose. */
