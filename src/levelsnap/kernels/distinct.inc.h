@@ -53,23 +53,6 @@ static INLINE int mark_cell(ls_set *set, uint32_t bits)
     return 1;
 }
 
-static void mark_cells(ls_set *set, const uint32_t *x, ptrdiff_t n)
-{
-    uint32_t others[BATCH + LS_SPARE];
-    ptrdiff_t count = 0;
-#ifdef LS_X86
-    if (set->isa == LS_AVX512) {
-        n = ls_set_no_cell_avx512(set, x, n, others);
-        x = others;
-    }
-#endif
-    for (ptrdiff_t i = 0; i < n; i++) {
-        others[count] = x[i];
-        count += !mark_cell(set, x[i]);
-    }
-    add32(set, others, count, 0, 1);
-}
-
 static INLINE void count_at(ls_set *set, uint32_t *cells, size_t at, uint32_t one)
 {
     cells[at] += one;
@@ -95,29 +78,37 @@ static INLINE int count_cell(ls_set *set, uint32_t bits)
     return 0;
 }
 
-static void count_cells(ls_set *set, const uint32_t *x, ptrdiff_t n)
+#ifdef LS_X86
+/* Counts the elements that have a cell; copies the others, and returns their number. */
+static ptrdiff_t count_found(ls_set *set, const uint32_t *x, ptrdiff_t n, uint32_t *others)
+{
+    uint32_t at[BATCH + LS_SPARE];
+    const ptrdiff_t no_cell = ls_set_find_cells_avx512(set, x, n, others, at);
+    const uint32_t one = (uint32_t)1 << (32 - set->home_bits);
+    uint32_t *cells = set->cells;
+    for (ptrdiff_t i = 0; i < n - no_cell; i++)
+        count_at(set, cells, at[i], one);
+    return no_cell;
+}
+#endif
+
+static INLINE void add_by_cells(ls_set *set, const uint32_t *x, ptrdiff_t n, int counted)
 {
     uint32_t others[BATCH + LS_SPARE];
     ptrdiff_t count = 0;
 #ifdef LS_X86
     if (set->isa == LS_AVX512) {
-        uint32_t at[BATCH + LS_SPARE];
-        const ptrdiff_t no_cell = ls_set_find_cells_avx512(set, x, n, others, at);
-        const uint32_t one = (uint32_t)1 << (32 - set->home_bits);
-        uint32_t *cells = set->cells;
-        for (ptrdiff_t i = 0; i < n - no_cell; i++)
-            count_at(set, cells, at[i], one);
-        n = no_cell;
+        n = counted ? count_found(set, x, n, others) : ls_set_no_cell_avx512(set, x, n, others);
         x = others;
     }
 #endif
     for (ptrdiff_t i = 0; i < n; i++) {
         others[count] = x[i];
-        count += !count_cell(set, x[i]);
+        count += !(counted ? count_cell(set, x[i]) : mark_cell(set, x[i]));
     }
-    for (ptrdiff_t i = 0; i < count; i++)
+    for (ptrdiff_t i = 0; counted && i < count; i++)
         LS_PREFETCH(set->slots + (home(set, others[i]) << 1));
-    add32(set, others, count, 1, 1);
+    add32(set, others, count, counted, 1);
 }
 
 #endif
@@ -134,9 +125,9 @@ int NAME_(ls_set_add)(void *set_, const void *x_, ptrdiff_t n)
 #if BITS == 32
         if (set->home_bits) {
             if (set->counted)
-                count_cells(set, x, count);
+                add_by_cells(set, x, count, 1);
             else
-                mark_cells(set, x, count);
+                add_by_cells(set, x, count, 0);
             continue;
         }
 #endif
@@ -165,8 +156,7 @@ static void NAME_(shift)(const ls_deal *deal, const KEY *x, ptrdiff_t n, uint16_
 {
     const ls_order order = deal->order;
     const int shift = deal->shift;
-    for (ptrdiff_t i = 0; i < n; i += LINE / (ptrdiff_t)sizeof(KEY))
-        LS_PREFETCH((uintptr_t)(x + i) + AHEAD);
+    ls_prefetch_on(x, (size_t)n * sizeof *x);
     for (ptrdiff_t i = 0; i < n; i++)
         label[i] = (uint16_t)(NAME_(folded_key)(&order, x[i]) >> shift);
 }
