@@ -99,8 +99,8 @@ class TestInstructionSets:
             if n < 1000:
                 assert cuts.tolist() == exact_cuts(values, None, k).tolist()
             else:
-                for most in ("MOST_ASCENT", "MOST_LADDER"):
-                    monkeypatch.setattr(prices, most, 0)
+                for fewest in ("FEWEST_ASCENT", "FEWEST_LADDER"):
+                    monkeypatch.setattr(prices, fewest, n + 1)
                 assert cuts.tolist() == prices.best_cuts(Problem(values, None), k).tolist()
 
 

@@ -4,22 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kmeans1d import ASCENT_SCRATCH, PASS_LEAF, ascend, descend, steps_back
-from .points import Edges
+from .points import Edges, rows_from_ends
 from .tables import ISA
 
 # As in kmeans1d.h, by a wide margin: how much more, in prices, a path may cost to be of interest.
 SLACK = 2.0**-15
-
-
-def both_ways(forward: NDArray, backward: NDArray) -> NDArray[np.float64]:
-    """Rows of values from either end. More is read before and behind, and not used."""
-    before, stop = PASS_LEAF, PASS_LEAF + len(forward)
-    rows = np.empty((2, stop + 2 * PASS_LEAF))
-    rows[0, before:stop] = forward
-    rows[1, before:stop] = backward[::-1]
-    rows[:, :before] = rows[:, before : before + 1]
-    rows[:, stop:] = rows[:, stop - 1 : stop]
-    return rows
 
 
 class Ascent:
@@ -37,7 +26,7 @@ class Ascent:
     def __init__(self, x: NDArray, size: int, threads: int) -> None:
         n = self._n = len(x)
         self.x = x
-        self._x = both_ways(x, -x)
+        self._x = rows_from_ends(x, n, -1.0)
         steps = min(n // 2 + 3 * size // 2 + 8 * PASS_LEAF, n)
         steps = (steps + PASS_LEAF - 1) // PASS_LEAF * PASS_LEAF
         # The two overlap here.

@@ -19,7 +19,7 @@ from ._kmeans1d import (
     climb,
     ladder_back,
 )
-from .points import Edges, divided
+from .points import Edges, divided, rows_from_ends
 from .tables import ISA
 
 # The price that is likeliest to be the right one, and how far the others are from it, in steps.
@@ -74,8 +74,8 @@ class Ladder:
         # A cut lies where the two overlap, as no group is as long.
         steps = min(n // 2 + LADDER_LONGEST // 2 + PASS_LEAF, n)
         steps = (steps + PASS_LEAF - 1) // PASS_LEAF * PASS_LEAF
-        self._x = _rows(x, steps, -1.0)
-        self._weights = None if weights is None else _rows(weights, steps, 1.0)
+        self._x = rows_from_ends(x, steps, -1.0)
+        self._weights = None if weights is None else rows_from_ends(weights, steps, 1.0)
         self._first = max(n - steps, 0)
         self._rows = np.empty((2, LADDER_ROWS + 1, PASS_LEAF))
         self._least = np.empty((2, steps + 1))
@@ -197,19 +197,6 @@ class Ladder:
             zero = Fraction(0)
             total += sum((v * v for v in x), zero) - sum(x, zero) ** 2 / len(x)
         return total
-
-
-def _rows(x: NDArray, steps: int, sign: float) -> NDArray[np.float64]:
-    """The first values and, with a sign, the last ones from the end."""
-    # More may be read, and is not used.
-    size = min(steps, len(x))
-    before, stop = PASS_LEAF, PASS_LEAF + size
-    rows = np.empty((2, steps + 3 * PASS_LEAF))
-    rows[0, before:stop] = x[:size]
-    np.multiply(x[len(x) - size :][::-1], sign, out=rows[1, before:stop])
-    rows[:, :before] = rows[:, before : before + 1]
-    rows[:, stop:] = rows[:, stop - 1 : stop]
-    return rows
 
 
 class Climber:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import Points, group_costs, group_means, lowest_bit, subtract, walk_sums
+from ._kmeans1d import PASS_LEAF, Points, group_costs, group_means, lowest_bit, subtract, walk_sums
 from .tables import ISA
 
 # 0, the cuts and n.
@@ -383,3 +383,18 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
+
+
+def rows_from_ends(x: NDArray, steps: int, sign: float) -> NDArray[np.float64]:
+    """The first values and, times a sign, the last ones from the end; `steps` of each, or all.
+
+    Kernels read PASS_LEAF more before and behind, and use none of them.
+    """
+    size = min(steps, len(x))
+    before, stop = PASS_LEAF, PASS_LEAF + size
+    rows = np.empty((2, steps + 3 * PASS_LEAF))
+    rows[0, before:stop] = x[:size]
+    np.multiply(x[len(x) - size :][::-1], sign, out=rows[1, before:stop])
+    rows[:, :before] = rows[:, before : before + 1]
+    rows[:, stop:] = rows[:, stop - 1 : stop]
+    return rows

@@ -61,7 +61,6 @@ ASCENT_GROUP = 400
 SMALL_LADDER_GROUP = 32
 LADDER_GROUP = 128
 FEWEST_LADDER = 4096
-MOST_LADDER = MOST_VALUES
 # For a first price.
 CELLS_OF_GROUP = 20
 FEWEST_CELLS = 1 << 13
@@ -278,7 +277,7 @@ def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float |
     """As `ladder_paths`, if groups are small."""
     n = len(problem)
     most = SMALL_LADDER_GROUP if n <= MOST_ASCENT else LADDER_GROUP
-    if not FEWEST_LADDER <= n <= min(most * k, MOST_LADDER):
+    if not FEWEST_LADDER <= n <= min(most * k, MOST_VALUES):
         return [], None
     x = problem.separate()
     if x is None or longest_group(x, k) > LADDER_LONGEST / 2:

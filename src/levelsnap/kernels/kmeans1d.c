@@ -266,6 +266,26 @@ ls_layers *ls_layers_of(int isa)
     return OF_ISA(isa, ls_layers);
 }
 
+/* The last group of the best path to a position: its size, that path's cost and the least of the
+ * others'. */
+typedef struct {
+    ptrdiff_t size;
+    double best, second;
+} arrival;
+
+static arrival two_best(const double *least, const double *costs, ptrdiff_t most)
+{
+    arrival found = {1, least[-1] + costs[1], INFINITY};
+    for (ptrdiff_t t = 2; t <= most; t++) {
+        const double whole = least[-t] + costs[t];
+        const double worse = whole < found.best ? found.best : whole;
+        found.second = worse < found.second ? worse : found.second;
+        found.size = whole < found.best ? t : found.size;
+        found.best = whole < found.best ? whole : found.best;
+    }
+    return found;
+}
+
 ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, int64_t *path, double *gaps,
                          double *error)
 {
@@ -282,7 +302,6 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, int64_t *path, doub
         const double *last = p->x + (step - 1), *least = p->least + step;
         const double *origin = p->origins + (step + LS_LEAF - 1) / LS_LEAF;
         double s1 = 0, s2 = 0;
-        ptrdiff_t size = 1;
         for (ptrdiff_t t = 2; t <= most; t++) {
             const double d = last[0] - last[1 - t];
             s1 += d;
@@ -296,16 +315,11 @@ ptrdiff_t ls_ladder_back(const ls_ladder *p, ptrdiff_t step, int64_t *path, doub
                     least[-t] + (p->origins[(step - t + LS_LEAF - 1) / LS_LEAF] - *origin);
             least = moved + LS_LONGEST;
         }
-        double best = least[-1], second = INFINITY;
-        for (ptrdiff_t t = 2; t <= most; t++) {
-            const double whole = least[-t] + costs[t], worse = whole < best ? best : whole;
-            second = worse < second ? worse : second;
-            size = whole < best ? t : size;
-            best = whole < best ? whole : best;
-        }
-        gaps[groups++] = second - best;
-        *error += squares[size] * (double)(5 * size * size + 25 * size + 40) * 0x1p-53 + rounding;
-        step -= size;
+        const arrival found = two_best(least, costs, most);
+        const double size = (double)found.size;
+        gaps[groups++] = found.second - found.best;
+        *error += squares[found.size] * (5 * size * size + 25 * size + 40) * 0x1p-53 + rounding;
+        step -= found.size;
         path[groups] = step;
     }
     return groups;
@@ -324,8 +338,7 @@ ptrdiff_t ls_descend(const ls_ascent *p, ptrdiff_t step, double behind, int64_t 
     while (step > 0) {
         const ptrdiff_t most = step - p->first[(step - 1) / LS_LEAF];
         const double *last = p->x + (step - 1), *least = p->least + step;
-        double s1 = 0, s2 = 0, best = least[-1], second = INFINITY;
-        ptrdiff_t size = 1;
+        double s1 = 0, s2 = 0;
         for (; filled < most; filled++)
             more[filled + 1] = ls_more(filled + 1, filled / part + part + 2);
         for (ptrdiff_t t = 2; t <= most;) {
@@ -340,15 +353,11 @@ ptrdiff_t ls_descend(const ls_ascent *p, ptrdiff_t step, double behind, int64_t 
             s1 += first;
             s2 += squares;
         }
-        for (ptrdiff_t t = 2; t <= most; t++) {
-            const double whole = least[-t] + costs[t], worse = whole < best ? best : whole;
-            second = worse < second ? worse : second;
-            size = whole < best ? t : size;
-            best = whole < best ? whole : best;
-        }
-        *low = behind + second + price < *low ? behind + second + price : *low;
-        behind = (behind + ls_larger(costs[size], 0) + price) * (1 - 0x1p-51);
-        step -= size;
+        const arrival found = two_best(least, costs, most);
+        const double other = behind + found.second + price;
+        *low = other < *low ? other : *low;
+        behind = (behind + ls_larger(costs[found.size], 0) + price) * (1 - 0x1p-51);
+        step -= found.size;
         path[++groups] = step;
     }
     return groups;
