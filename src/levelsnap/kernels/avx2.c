@@ -370,10 +370,11 @@ static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t 
     for (; stream && i < n && ls_to_line(out + i, 1); i++)
         out[i] = ((const uint8_t *)entries)[x[i]];
     const ptrdiff_t end = stream ? i + (n - i) / LS_LINE * LS_LINE : n;
-    for (; i + 32 <= end; i += 32) {
+    for (const ptrdiff_t start = i; i + 32 <= end; i += 32) {
         const __m256i some = LOADV(x + i);
         const __m256i others = _mm256_xor_si256(some, _mm256_set1_epi8(INT8_MIN));
-        ls_prefetch(x + i, sizeof(VEC), x + n, gap);
+        if ((i - start) % LS_LINE == 0)
+            ls_prefetch(x + i, LS_LINE, x + n, gap);
         put((char *)out + i,
             _mm256_xor_si256(look_up_half(table, some), look_up_half(table + 8, others)), stream);
     }
