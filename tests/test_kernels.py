@@ -8,8 +8,10 @@ import ctypes
 import functools
 import mmap
 import os
+import platform
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -591,6 +593,50 @@ for name in ("u1", "u2", "f4", "f8"):
     for k in (5, 50, 250):
         print(name, k, zlib.crc32(ls.labels(image, np.arange(k) * (256 / k) + 0.3)))
 """
+
+
+@pytest.fixture
+def other_floats():
+    """A floating-point environment in which subnormals are 0, and another way of rounding."""
+    libm = ctypes.CDLL(None)
+    if sys.platform != "linux" or platform.machine() != "x86_64" or not hasattr(libm, "fesetenv"):
+        pytest.skip("how its environment is laid out is known for x86-64 Linux alone")
+    before, other = (ctypes.create_string_buffer(32) for _ in range(2))
+    libm.fegetenv(before)
+    libm.fegetenv(other)
+    # MXCSR comes last: DAZ, FTZ, and rounding upward.
+    control = int.from_bytes(other.raw[28:], "little") | 0x8040 | 0x4000
+    other[28:32] = control.to_bytes(4, "little")
+
+    @contextmanager
+    def environment():
+        libm.fesetenv(other)
+        try:
+            yield
+        finally:
+            libm.fesetenv(before)
+
+    return environment
+
+
+@pytest.mark.parametrize("k", [2, 30, 60, 1000, 60_000])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("isa", ISAS)
+def test_labels_in_another_floating_point_environment(isa, dtype, k, other_floats, monkeypatch):
+    """As that which -ffast-math makes of a thread that loads a library."""
+    monkeypatch.setattr(tables, "ISA", isa)
+    tiny = float(np.finfo(dtype).smallest_subnormal)
+    scale = tiny if k == 2 else 1.0
+    book = ls.Codebook(np.arange(k) * scale * 3)
+    thresholds = book.thresholds(np.dtype(dtype))
+    image = np.resize(beside(thresholds, np.dtype(dtype)), 600_000)
+    exact = book.labels(image, threads=1)
+    with other_floats():
+        labels = [book.labels(image, threads=threads) for threads in (1, 2)]
+        few = book.labels(image[:100])
+    for found in labels:
+        assert_array_equal(found, exact)
+    assert_array_equal(few, exact[:100])
 
 
 def test_forced_isa_changes_no_label():

@@ -240,7 +240,8 @@ static ptrdiff_t by_label(const ls_table *table, const char *x, ptrdiff_t n, cha
     return nans;
 }
 
-ptrdiff_t ls_nearest(const ls_table *table, const void *x, ptrdiff_t n, void *labels, void *values)
+static ptrdiff_t nearest(const ls_table *table, const void *x, ptrdiff_t n, void *labels,
+                         void *values)
 {
     if (!labels && !values)
         return ls_count_nan(table->type, x, NULL, n);
@@ -250,4 +251,16 @@ ptrdiff_t ls_nearest(const ls_table *table, const void *x, ptrdiff_t n, void *la
         return 0;
     /* Also where x has become the values: a NaN has stayed one. */
     return put_nan(table, x, n, labels, NULL);
+}
+
+ptrdiff_t ls_nearest(const ls_table *table, const void *x, ptrdiff_t n, void *labels, void *values)
+{
+    const uint64_t floats = ls_get_floats();
+    const int other = ((floats ^ LS_FLOATS_DEFAULT) & ~(uint64_t)LS_FLOATS_FLAGS) != 0;
+    if (other)
+        ls_set_floats(LS_FLOATS_DEFAULT);
+    const ptrdiff_t nans = nearest(table, x, n, labels, values);
+    if (other)
+        ls_set_floats(floats);
+    return nans;
 }

@@ -38,6 +38,46 @@
 #define LS_PREFETCH_L2(p) ((void)(p))
 #endif
 
+/* What a thread's floating-point operations do to subnormals, and how they round. Kernels need the
+ * default; a library linked with -ffast-math sets another in the thread that loads it. */
+#if defined(LS_X86)
+#include <xmmintrin.h>
+#define LS_FLOATS_DEFAULT 0x1f80u
+#define LS_FLOATS_FLAGS 0x3fu /* what has happened */
+static inline uint64_t ls_get_floats(void)
+{
+    return _mm_getcsr();
+}
+static inline void ls_set_floats(uint64_t control)
+{
+    _mm_setcsr((unsigned)control);
+}
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define LS_FLOATS_DEFAULT 0u
+#define LS_FLOATS_FLAGS 0u
+static inline uint64_t ls_get_floats(void)
+{
+    uint64_t control;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    return control;
+}
+static inline void ls_set_floats(uint64_t control)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(control));
+}
+#else
+#define LS_FLOATS_DEFAULT 0u
+#define LS_FLOATS_FLAGS 0u
+static inline uint64_t ls_get_floats(void)
+{
+    return 0;
+}
+static inline void ls_set_floats(uint64_t control)
+{
+    (void)control;
+}
+#endif
+
 /* Constant arguments must reach the loops they choose. */
 #if defined(_MSC_VER)
 #define INLINE __forceinline
