@@ -20,8 +20,8 @@ SCALE = 400
 CHUNK = 1 << 16
 # Of more values than a chunk, sums are summed in parts of so many.
 PART = 1 << 10
-# Rows of the block that sums are in, the last ones never touched. When it is freed, glibc's heap comes
-# to keep twice as much, so that the system need not clear the arrays of each fit anew.
+# Rows of the block that sums are in, the last ones never touched. When it is freed, glibc's heap
+# comes to keep twice as much, so that the system need not clear the arrays of each fit anew.
 ROOM = 16
 # Values from which a thread for each side of the median pays.
 TWO_SIDES_FROM = 1 << 17

@@ -247,8 +247,8 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 
 /* 16-bit lanes. AVX2 permutes bytes, and those of each half of a register by themselves: tables are
  * of 8 entries, in both halves, and positions, above -128, fill both bytes of their lanes. A shuffle
- * looks at four bits and at the top one, which must be 0: to twice a position, above -64, it adds
- * 64. */
+ * looks at four bits and at the top one, which must be 0: positions that it takes are above -32, and
+ * it adds 64 to twice each. */
 #define LANES 16
 #define LOG2_ENTRIES 3
 #define MAX_DEPTH 7

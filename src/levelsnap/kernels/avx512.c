@@ -48,32 +48,52 @@ static const uint16_t even_halves[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18,
                                          22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
                                          44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
 
+static INLINE void put(char *to, __m512i v, int stream)
+{
+    if (stream)
+        STREAM(to, v);
+    else
+        STOREU(to, v);
+}
+
+static INLINE __m512i join2(__m256i low, __m256i high)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+static INLINE __m512i join4(__m128i a, __m128i b, __m128i c, __m128i d)
+{
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
+    return join2(low, high);
+}
+
+/* By whole lines, in which they may be written past the caches. */
 static INLINE void put_labels32(char *labels, const __m512i *position, uint32_t first, int size,
                                 int stream)
 {
     __m512i label[VECTORS];
     for (int u = 0; u < VECTORS; u++)
         label[u] = ADD(position[u], SPREAD(first));
-    if (size == 1 && stream) {
-        __m512i all = _mm512_castsi128_si512(_mm512_cvtepi32_epi8(label[0]));
-        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(label[1]), 1);
-        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(label[2]), 2);
-        all = _mm512_inserti32x4(all, _mm512_cvtepi32_epi8(label[3]), 3);
-        STREAM(labels, all);
-        return;
-    }
-    for (int u = 0; u < VECTORS; u++)
-        if (size == 1)
-            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi32_epi8(label[u]));
-        else if (size == 2)
-            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi32_epi16(label[u]));
-        else if (size == 4)
-            _mm512_storeu_si512(labels + 64 * u, label[u]);
-        else {
-            __m256i low = _mm512_castsi512_si256(label[u]);
-            __m256i high = _mm512_extracti64x4_epi64(label[u], 1);
-            _mm512_storeu_si512(labels + 128 * u, _mm512_cvtepu32_epi64(low));
-            _mm512_storeu_si512(labels + 128 * u + 64, _mm512_cvtepu32_epi64(high));
+    if (size == 1)
+        put(labels,
+            join4(_mm512_cvtepi32_epi8(label[0]), _mm512_cvtepi32_epi8(label[1]),
+                  _mm512_cvtepi32_epi8(label[2]), _mm512_cvtepi32_epi8(label[3])),
+            stream);
+    else if (size == 2)
+        for (int u = 0; u < VECTORS; u += 2)
+            put(labels + 32 * u,
+                join2(_mm512_cvtepi32_epi16(label[u]), _mm512_cvtepi32_epi16(label[u + 1])),
+                stream);
+    else if (size == 4)
+        for (int u = 0; u < VECTORS; u++)
+            put(labels + 64 * u, label[u], stream);
+    else
+        for (int u = 0; u < VECTORS; u++) {
+            const __m256i low = _mm512_castsi512_si256(label[u]);
+            const __m256i high = _mm512_extracti64x4_epi64(label[u], 1);
+            put(labels + 128 * u, _mm512_cvtepu32_epi64(low), stream);
+            put(labels + 128 * u + 64, _mm512_cvtepu32_epi64(high), stream);
         }
 }
 #define PUT_LABELS put_labels32
@@ -194,19 +214,25 @@ static INLINE uint64_t fractions_below(const uint32_t *at, const uint32_t *cell,
 static INLINE void put_labels64(char *labels, const __m512i *position, uint32_t first, int size,
                                 int stream)
 {
-    (void)stream; /* these would be parts of lines */
     __m512i label[VECTORS];
     for (int u = 0; u < VECTORS; u++)
         label[u] = ADD(position[u], SPREAD(first));
-    for (int u = 0; u < VECTORS; u++)
-        if (size == 1)
+    if (size == 1) /* half a line */
+        for (int u = 0; u < VECTORS; u++)
             _mm_storel_epi64((void *)(labels + 8 * u), _mm512_cvtepi64_epi8(label[u]));
-        else if (size == 2)
-            _mm_storeu_si128((void *)(labels + 16 * u), _mm512_cvtepi64_epi16(label[u]));
-        else if (size == 4)
-            _mm256_storeu_si256((void *)(labels + 32 * u), _mm512_cvtepi64_epi32(label[u]));
-        else
-            _mm512_storeu_si512(labels + 64 * u, label[u]);
+    else if (size == 2)
+        put(labels,
+            join4(_mm512_cvtepi64_epi16(label[0]), _mm512_cvtepi64_epi16(label[1]),
+                  _mm512_cvtepi64_epi16(label[2]), _mm512_cvtepi64_epi16(label[3])),
+            stream);
+    else if (size == 4)
+        for (int u = 0; u < VECTORS; u += 2)
+            put(labels + 32 * u,
+                join2(_mm512_cvtepi64_epi32(label[u]), _mm512_cvtepi64_epi32(label[u + 1])),
+                stream);
+    else
+        for (int u = 0; u < VECTORS; u++)
+            put(labels + 64 * u, label[u], stream);
 }
 #define PUT_LABELS put_labels64
 
@@ -273,26 +299,34 @@ static INLINE void put_labels16(char *labels, const __m512i *position, uint32_t 
     __m512i label[VECTORS];
     for (int u = 0; u < VECTORS; u++)
         label[u] = ADD(position[u], SPREAD(first));
-    for (int u = 0; u < VECTORS; u++) {
-        __m256i low = _mm512_castsi512_si256(label[u]);
-        __m256i high = _mm512_extracti64x4_epi64(label[u], 1);
-        char *to = labels + u * LANES * size;
-        if (size == 1 && stream)
-            _mm256_stream_si256((void *)to, _mm512_cvtepi16_epi8(label[u]));
-        else if (size == 1)
-            _mm256_storeu_si256((void *)to, _mm512_cvtepi16_epi8(label[u]));
-        else if (size == 2)
-            _mm512_storeu_si512(to, label[u]);
-        else if (size == 4) {
-            _mm512_storeu_si512(to, _mm512_cvtepu16_epi32(low));
-            _mm512_storeu_si512(to + 64, _mm512_cvtepu16_epi32(high));
-        } else {
-            _mm512_storeu_si512(to, _mm512_cvtepu16_epi64(_mm256_castsi256_si128(low)));
-            _mm512_storeu_si512(to + 64, _mm512_cvtepu16_epi64(_mm256_extracti128_si256(low, 1)));
-            _mm512_storeu_si512(to + 128, _mm512_cvtepu16_epi64(_mm256_castsi256_si128(high)));
-            _mm512_storeu_si512(to + 192, _mm512_cvtepu16_epi64(_mm256_extracti128_si256(high, 1)));
+    if (size == 1)
+        for (int u = 0; u < VECTORS; u++) {
+            /* Two halves of a line, quicker than to join them. */
+            __m256i *to = (void *)(labels + 32 * u);
+            if (stream)
+                _mm256_stream_si256(to, _mm512_cvtepi16_epi8(label[u]));
+            else
+                _mm256_storeu_si256(to, _mm512_cvtepi16_epi8(label[u]));
         }
-    }
+    else if (size == 2)
+        for (int u = 0; u < VECTORS; u++)
+            put(labels + 64 * u, label[u], stream);
+    else
+        for (int u = 0; u < VECTORS; u++) {
+            const __m256i half[2] = {_mm512_castsi512_si256(label[u]),
+                                     _mm512_extracti64x4_epi64(label[u], 1)};
+            for (int h = 0; h < 2; h++) {
+                char *to = labels + (u * LANES + h * LANES / 2) * size;
+                if (size == 4)
+                    put(to, _mm512_cvtepu16_epi32(half[h]), stream);
+                else {
+                    const __m128i low = _mm256_castsi256_si128(half[h]);
+                    const __m128i high = _mm256_extracti128_si256(half[h], 1);
+                    put(to, _mm512_cvtepu16_epi64(low), stream);
+                    put(to + 64, _mm512_cvtepu16_epi64(high), stream);
+                }
+            }
+        }
 }
 #define PUT_LABELS put_labels16
 
@@ -547,10 +581,7 @@ static void look_up_all(const void *entries, const uint8_t *x, ptrdiff_t n, uint
     for (; i + 64 <= n; i += 64) {
         const __m512i found = look_up(table, LOADV(x + i));
         ls_prefetch(x + i, sizeof(VEC), x + n, gap);
-        if (stream)
-            STREAM(out + i, found);
-        else
-            STOREU(out + i, found);
+        put((char *)out + i, found, stream);
     }
     look_up_part(table, x + i, n - i, out + i);
 }

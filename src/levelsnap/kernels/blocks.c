@@ -104,7 +104,7 @@ static int takes_rows(const ls_job *job)
         && in_place(&job->operand[LS_LABELS]) && in_place(&job->operand[LS_VALUES]);
 }
 
-/* What ls_prefetch adds at the end of a row; all of a short one is that. */
+/* What ls_prefetch adds at the end of a row. */
 static ptrdiff_t gap_of_rows(const ls_job *job)
 {
     const ls_operand *image = &job->operand[LS_IMAGE];

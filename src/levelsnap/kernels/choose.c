@@ -16,6 +16,7 @@ static void plant(ls_table *table, const ls_tree_kernels *choice, const char *th
     char *to = table->tree;
     table->tree_depth = depth;
     for (int level = 0, levels; level < depth; level += levels) {
+        /* As registers.inc.h takes them. */
         levels = !counts ? 1 : level == 0 ? 2 : level == 2 ? 1 : depth - level;
         const int positions = 1 << level, entries = positions > lanes ? positions : lanes;
         const int stride = 1 << (depth - level), step = stride >> levels;
@@ -166,7 +167,8 @@ ls_isa ls_best_isa(void)
     if (!has(1, 2, 27)) /* OSXSAVE */
         return LS_BASELINE;
     const unsigned long long enabled = _xgetbv(0);
-    const int avx2 = has(7, 1, 5) && (enabled & 0x06) == 0x06;
+    const int avx2 = has(7, 1, 5) && has(7, 1, 3) && has(7, 1, 8) && has(1, 2, 23) /* BMI, POPCNT */
+                  && (enabled & 0x06) == 0x06;
     const int avx512 = has(7, 1, 16) && has(7, 1, 17) && has(7, 1, 30) && has(7, 1, 31)
                     && (enabled & 0xe6) == 0xe6;
     return avx512 && avx2 ? LS_AVX512 : avx2 ? LS_AVX2 : LS_BASELINE;
@@ -180,7 +182,8 @@ int ls_has_vbmi(void)
 /* These look at what the operating system enables too. */
 ls_isa ls_best_isa(void)
 {
-    if (!__builtin_cpu_supports("avx2"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi")
+        || !__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("popcnt"))
         return LS_BASELINE;
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
                    && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")

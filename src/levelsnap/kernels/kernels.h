@@ -34,7 +34,7 @@ typedef struct {
     ls_kernel *search; /* all in registers */
     int depth;         /* of the deepest such tree */
     int lanes;         /* entries of a register */
-    int counts;        /* whether what fills more than one is laid out for counting */
+    int counts;        /* whether COUNT of registers.inc.h is how trees are laid out */
     int values;        /* how many values it can fetch from registers */
     ls_kernel *nodes;  /* nodes.inc.h */
     int nodes_depth;   /* how many levels of it are in registers */
@@ -114,22 +114,27 @@ void ls_narrow(const uint32_t *label, ptrdiff_t n, int size, void *labels);
 #define AHEAD 8192
 #define CLOSELY_AHEAD 512
 
-/* For `bytes` bytes of a run up to `end`; then it looks over the gap to the next row. */
+/* For `bytes` bytes of a run with so much left. At its end `gap` is added: of rows longer than AHEAD,
+ * from the end of one to the next; of others, so that the same place in the next one is asked for. */
+static inline void ls_prefetch_in(const void *p, size_t bytes, ptrdiff_t left, ptrdiff_t gap)
+{
+    const uintptr_t later = (uintptr_t)p + AHEAD + (left > AHEAD ? 0 : (uintptr_t)gap);
+    const uintptr_t soon = (uintptr_t)p + (left > CLOSELY_AHEAD ? CLOSELY_AHEAD : 0);
+    for (size_t i = 0; i < bytes; i += LS_LINE) {
+        LS_PREFETCH_L2(later + i);
+        LS_PREFETCH(soon + i);
+    }
+}
+
 static inline void ls_prefetch(const void *p, size_t bytes, const void *end, ptrdiff_t gap)
 {
-    const ptrdiff_t left = (const char *)end - (const char *)p;
-    const uintptr_t far = (uintptr_t)p + AHEAD + (left > AHEAD ? 0 : (uintptr_t)gap);
-    const uintptr_t close = (uintptr_t)p + (left > CLOSELY_AHEAD ? CLOSELY_AHEAD : 0);
-    for (size_t i = 0; i < bytes; i += LS_LINE) {
-        LS_PREFETCH_L2(far + i);
-        LS_PREFETCH(close + i);
-    }
+    ls_prefetch_in(p, bytes, (const char *)end - (const char *)p, gap);
 }
 
 /* Within a run that nothing follows. */
 static inline void ls_prefetch_on(const void *p, size_t bytes)
 {
-    ls_prefetch(p, bytes, (const char *)p + AHEAD + 1, 0);
+    ls_prefetch_in(p, bytes, AHEAD + 1, 0);
 }
 
 /* Elements before the next line: what is written past the caches is written by whole lines, as each

@@ -84,8 +84,8 @@ struct ls_table {
     ls_put_where *put_where;
     int fused;                  /* the kernel writes values too; else they are looked up */
     int tree_depth;             /* levels of the tree that registers hold, for registers.inc.h */
-    char tree[1280];            /* its thresholds by level */
-    char palette[256];          /* values by position in it */
+    char tree[1280];            /* its thresholds, by plant() of choose.c */
+    char palette[256];          /* values by position in it, too */
     int node_levels;            /* its levels below those, for nodes.inc.h; 0 is the lowest */
     const char *nodes[LS_MAX_NODE_LEVELS];
     ls_grid grid;               /* for LS_GRID and LS_PACKED */
@@ -95,7 +95,8 @@ struct ls_table {
  * must have the method for the type and depth. */
 void ls_table_choose(ls_table *table, ls_isa isa, ls_method method);
 
-/* The deepest search tree that fits vector registers; 0: there is no such kernel. */
+/* The deepest search tree that fits vector registers; 0: there is no such kernel. With 16-bit types
+ * and AVX2, labels must be below 256. */
 int ls_register_depth(ls_isa isa, ls_type type);
 
 /* Bytes of a node of a tree of nodes; 0: there is no such kernel. */

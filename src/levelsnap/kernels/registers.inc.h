@@ -21,7 +21,7 @@
 #define ENTRIES (1 << LOG2_ENTRIES)
 #define GROUP (VECTORS * LANES)
 #ifdef COUNT
-/* Registers of a tree of `depth` levels. */
+/* Registers of a tree of `depth` levels: 3, 1, and what is left of 2^levels - 1. */
 #define TREE_SIZE(depth) ((depth) < 3 ? 3 : 3 + (1 << ((depth) - 3)))
 #else
 /* Registers of level l of the tree, and before it. */
@@ -207,9 +207,9 @@ static int NAME_(search)(const ls_table *table, const void *x_, ptrdiff_t n, voi
         ptrdiff_t count = n / GROUP * GROUP;
         if (count && !ragged)
             nan |= NAME_(by_depth)(table, x, count, table->gap, labels, values, stream);
-        else { /* a copy, and nothing to ask for beyond it */
+        else { /* a copy; -AHEAD asks for nothing beyond it */
             ELEMENT some[GROUP] = {0}, some_values[GROUP];
-            _Alignas(LS_LINE) char some_labels[GROUP * 8];
+            char some_labels[GROUP * 8];
             count = ragged && ragged < n ? ragged : n;
             ragged = 0;
             memcpy(some, x, (size_t)count * sizeof(ELEMENT));
