@@ -40,33 +40,34 @@ PIECE = 3 << 16
 
 
 def best(call, repeats):
-    times = []
+    return best_in_turn([call], repeats)[0]
+
+
+def best_in_turn(calls, repeats):
+    """In turn, as the machine may be slower for a while."""
+    times = [[] for _ in calls]
     for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        for call, seconds in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+    return list(map(min, times))
 
 
-@functools.cache
-def copy_limit(n_bytes, threads, repeats, piece):
-    """Seconds in which `threads` threads read and write `n_bytes` bytes in all."""
+@functools.lru_cache(maxsize=2)
+def copier(n_bytes, threads, piece):
+    """Has `threads` threads read and write `n_bytes` bytes in all."""
     rows = max(n_bytes // 2 // piece, threads)
     # Rows that do not touch: NumPy copies each by itself.
     source, target = (np.ones((rows, piece + 64), np.uint8)[:, :piece] for _ in range(2))
     parts = [slice(i * rows // threads, (i + 1) * rows // threads) for i in range(threads)]
-    with ThreadPoolExecutor(threads) as pool:
-        return best(
-            lambda: list(pool.map(lambda part: np.copyto(target[part], source[part]), parts)),
-            repeats,
-        )
+    pool = ThreadPoolExecutor(threads)
+    return lambda: list(pool.map(lambda part: np.copyto(target[part], source[part]), parts))
 
 
-def limits(n_bytes, options):
+def copiers(n_bytes, options):
     whole = -(-n_bytes // 2 // options.threads)
-    return [
-        copy_limit(n_bytes, options.threads, options.repeats, piece) for piece in (PIECE, whole)
-    ]
+    return [copier(n_bytes, options.threads, piece) for piece in (PIECE, whole)]
 
 
 class Case(NamedTuple):
@@ -201,8 +202,7 @@ def kernel_row(case, image, options):
         (lambda: codebook.snap(image, out=snapped, threads=threads), 2 * image.nbytes),
     )
     call()
-    seconds = best(call, options.repeats)
-    pieces, whole = limits(n_bytes, options)
+    seconds, pieces, whole = best_in_turn([call, *copiers(n_bytes, options)], options.repeats)
     asked = f" ({case.asked})" if case.asked else ""
     print(
         f"| {case.dtype} {case.call} | {case.k}, {case.levels} | {seconds * 1e3:,.0f} ms "
@@ -405,7 +405,7 @@ def plot(options):
             out = np.zeros(image.shape, np.uint16)
             peer(image[:1], out[:1])
             lines.setdefault(name, []).append((k, best(functools.partial(peer, image, out), 1)))
-    pieces, _ = limits(image.nbytes * 5 // 4, options)
+    pieces = best(copiers(image.nbytes * 5 // 4, options)[0], options.repeats)
     figure = Figure((8, 5), layout="constrained")
     axes = figure.subplots()
     styles = ["o-", "s--", "^--", "D:", "v:", "P-.", "X-."]
