@@ -20,9 +20,9 @@ SCALE = 400
 CHUNK = 1 << 16
 # Of more values than a chunk, sums are summed in parts of so many.
 PART = 1 << 10
-# Rows of the block that sums are in, the last ones never touched. When it is freed, glibc's heap
+# Rows of the block that sums are in, most of them never touched. When it is freed, glibc's heap
 # comes to keep twice as much, so that the system need not clear the arrays of each fit anew.
-ROOM = 16
+SUMS, ROOM = 6, 24
 # Values from which a thread for each side of the median pays.
 TWO_SIDES_FROM = 1 << 17
 # Integers up to here are exact as float64.
@@ -107,7 +107,8 @@ class Problem:
             self.deviation = self.last = np.empty(n)
         else:
             self.deviation, self.last = self._ends(edges)
-        self.sums = np.empty((ROOM, len(self.deviation) + 1))[:6]
+        rows = ROOM if n <= 2 * CHUNK else SUMS  # glibc's limit is 32 MiB
+        self.sums = np.empty((rows, len(self.deviation) + 1))[:SUMS]
         middle = n // 2
         self.sums[:, middle if edges is None else edges == middle] = 0.0
         self._given_up = False
