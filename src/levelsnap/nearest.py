@@ -544,7 +544,7 @@ def _nan_label_bits(label: int, dtype: np.dtype) -> int:
     if not low <= label <= high:
         raise ValueError(
             f"the label nan={label} does not fit {dtype.name} ({low} to {high}); "
-            f"pass a {'signed' if label < 0 == low else 'wider'} dtype= or out="
+            f"pass a {'signed' if low == 0 and label < 0 else 'wider'} dtype= or out="
         )
     return label & ((1 << 8 * dtype.itemsize) - 1)
 
