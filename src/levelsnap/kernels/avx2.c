@@ -45,13 +45,7 @@ LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
 static const uint8_t low_bytes[32] = {0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14,
                                       0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14};
 
-static INLINE void put(char *to, __m256i v, int stream)
-{
-    if (stream)
-        STREAM(to, v);
-    else
-        STOREU(to, v);
-}
+#include "put.inc.h"
 
 /* Two registers of lanes as one of half as wide ones. */
 static INLINE __m256i pack16(__m256i a, __m256i b)
@@ -83,16 +77,18 @@ static INLINE void put_labels32(char *labels, const __m256i *position, uint32_t 
     __m256i label[VECTORS];
     for (int u = 0; u < VECTORS; u++)
         label[u] = SUB(SPREAD(first), position[u]);
-    for (int u = 0; u < VECTORS; u++)
-        if (size == 2 && u % 2)
-            put(labels + (u / 2) * sizeof(VEC), pack16(label[u - 1], label[u]), stream);
-        else if (size == 4)
-            put(labels + u * sizeof(VEC), label[u], stream);
-        else if (size == 8) {
+    if (size == 2)
+        for (int u = 0; u < VECTORS; u += 2)
+            put(labels + 16 * u, pack16(label[u], label[u + 1]), stream);
+    else if (size == 4)
+        for (int u = 0; u < VECTORS; u++)
+            put(labels + 32 * u, label[u], stream);
+    else
+        for (int u = 0; u < VECTORS; u++) {
             const __m128i low = _mm256_castsi256_si128(label[u]);
             const __m128i high = _mm256_extracti128_si256(label[u], 1);
-            put(labels + 2 * u * sizeof(VEC), _mm256_cvtepu32_epi64(low), stream);
-            put(labels + (2 * u + 1) * sizeof(VEC), _mm256_cvtepu32_epi64(high), stream);
+            put(labels + 64 * u, _mm256_cvtepu32_epi64(low), stream);
+            put(labels + 64 * u + 32, _mm256_cvtepu32_epi64(high), stream);
         }
 }
 #define PUT_LABELS put_labels32
@@ -375,7 +371,7 @@ static void look_up(const void *entries, const uint8_t *x, ptrdiff_t n, uint8_t 
         const __m256i others = _mm256_xor_si256(some, _mm256_set1_epi8(INT8_MIN));
         if ((i - start) % LS_LINE == 0)
             ls_prefetch(x + i, LS_LINE, x + n, gap);
-        put((char *)out + i,
+        put(out + i,
             _mm256_xor_si256(look_up_half(table, some), look_up_half(table + 8, others)), stream);
     }
     for (; i < n; i++)
@@ -397,7 +393,8 @@ void ls_reverse_bytes_avx2(void *to_, const void *from_, ptrdiff_t n, int size)
     char *to = to_;
     const char *from = from_;
     for (ptrdiff_t i = 0; i < whole; i += 32) {
-        ls_prefetch_on(from + i, sizeof(VEC));
+        if (i % LS_LINE == 0)
+            ls_prefetch_on(from + i, LS_LINE);
         _mm256_storeu_si256((void *)(to + i), _mm256_shuffle_epi8(LOADV(from + i), shuffle));
     }
     ls_reverse_bytes(to + whole, from + whole, (bytes - whole) / size, size);

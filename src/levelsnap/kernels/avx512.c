@@ -48,13 +48,7 @@ static const uint16_t even_halves[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18,
                                          22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
                                          44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
 
-static INLINE void put(char *to, __m512i v, int stream)
-{
-    if (stream)
-        STREAM(to, v);
-    else
-        STOREU(to, v);
-}
+#include "put.inc.h"
 
 static INLINE __m512i join2(__m256i low, __m256i high)
 {
@@ -581,7 +575,7 @@ static void look_up_all(const void *entries, const uint8_t *x, ptrdiff_t n, uint
     for (; i + 64 <= n; i += 64) {
         const __m512i found = look_up(table, LOADV(x + i));
         ls_prefetch(x + i, sizeof(VEC), x + n, gap);
-        put((char *)out + i, found, stream);
+        put(out + i, found, stream);
     }
     look_up_part(table, x + i, n - i, out + i);
 }

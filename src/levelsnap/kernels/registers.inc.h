@@ -11,7 +11,7 @@
  * levels, the third, and the rest. Positions are negative, so that nothing has to be negated;
  * permutations look at their last bits.
  *
- * Of the instruction set and lane size: VEC, MASK, LANES, VECTORS, SPREAD, LOADV, STOREU, STREAM,
+ * Of the instruction set and lane size: VEC, MASK, LANES, VECTORS, SPREAD, LOADV, put.inc.h,
  * LOADT (a register of 2^LOG2_ENTRIES entries), PERMUTE, PERMUTE2, BLEND, BIT_SET, ADD, NO_NAN,
  * NAN_OR, ANY_NAN, KEEP_NAN, PUT_LABELS (from positions), MAX_DEPTH; COUNT and TIMES (a position
  * by 2^levels), or ZERO and STEP. Of the type: NAME, ELEMENT, KEY, TABLE_KEY if it is not SAME (what
@@ -131,10 +131,7 @@ static INLINE int NAME_(groups)(const ls_table *table, int depth, int registers,
             for (int u = 0; u < VECTORS; u++) {
                 VEC value = NAME_(fetch)(palette, registers, position[u]);
                 value = KEEP_NAN(IS_NAN(raw[u]), raw[u], value);
-                if (stream)
-                    STREAM(values + u * LANES, value);
-                else
-                    STOREU(values + u * LANES, value);
+                put(values + u * LANES, value, stream);
             }
             values += GROUP;
         }
