@@ -119,7 +119,8 @@ def best_cuts(
     search = Search(problem, k, threads, progress, paths[0][0] if paths else price)
     if len(paths) == 2:
         search.start_between(*paths)
-    search.narrow(SLACK)
+    else:
+        search.narrow(SLACK)
     cuts = search.only_cuts()
     while cuts is None:
         graph = search.graph()
@@ -179,10 +180,12 @@ class Search:
         return Passes(self.problem.points, self._threads)
 
     def start_between(self, more: Path, fewer: Path) -> None:
-        """Begin where the best groups at two prices are equally good, as k groups seem to be."""
-        self.bracket.next_price(*more[:2])
-        self.bracket.next_price(*fewer[:2])
-        self.price = self.bracket.start_sloped()
+        """Be stuck where the best groups at two prices are equally good, as k groups seem to be."""
+        for price, edges, _ in (more, fewer):
+            self.bracket.next_price(price, edges)
+        self.price = self.bracket.tie()
+        self._stuck()
+        self._run_passes()
 
     def narrow(self, most: float) -> None:
         """Go on until paths that cost so much more, in prices, than the best are surely enough."""
@@ -192,8 +195,7 @@ class Search:
             if self._edges is not None:
                 price = self.bracket.next_price(self.price, self._edges)
                 if self.bracket.stuck:
-                    # The least cost is convex in k, so k groups cost no more than the larger.
-                    self.limit = max(self._cost(ends) for ends in self.bracket.ends())
+                    self._stuck()
                     return
                 self.price = price
             self._edges = self._pass()
@@ -205,6 +207,10 @@ class Search:
                 self.limit = self._cost(self._edges) + self._slack * self.price
                 self.is_rough = self._slack > 0
                 return
+
+    def _stuck(self) -> None:
+        # The least cost is convex in k, so k groups cost no more than the larger.
+        self.limit = max(self._cost(ends) for ends in self.bracket.ends())
 
     def widen(self) -> None:
         self._slack = max(8 * self._slack, SLACK)
@@ -492,9 +498,9 @@ class Bracket:
         near, count = (self.high, fewer) if k * k < fewer * more else (self.low, more)
         return exp(log(near) + power * log(count / k))
 
-    def start_sloped(self) -> float:
-        """The price at which `fewer` and `more` are equally good, to be stuck there if so."""
-        self._sloped, self._tries = True, 0
+    def tie(self) -> float:
+        """The price at which `fewer` and `more` are equally good, to be stuck there."""
+        self.stuck = True
         return _clipped(self._slope(*self.ends()))
 
     @property
@@ -580,7 +586,7 @@ class Graph:
         """
         bracket = Bracket(self.problem.points, k)
         price = self.price
-        exact_price = self._exact_slope(*known.ends()) if known.stuck else None
+        exact_price = self._exact_tie(*known.ends()) if known.stuck else None
         everything = len(self.positions) > len(self.problem.points)
         for _ in range(12 if everything else 60):
             if not self._sweep(price if exact_price is None else exact_price):
@@ -674,6 +680,21 @@ class Graph:
             self.exact.total(np.searchsorted(self.positions, edges)) for edges in (fewer, more)
         ]
         return (costs[0] - costs[1]) / (len(more) - len(fewer))
+
+    def _exact_tie(self, fewer: Edges, more: Edges) -> Fraction:
+        """Their slope, if both are best at some price.
+
+        Then it is that of their parts between any two positions that both go through.
+        """
+        _, *at = np.intersect1d(fewer, more, assume_unique=True, return_indices=True)
+        groups = np.diff(at)
+        differ = np.flatnonzero(groups[0] != groups[1])
+        part = differ[groups.sum(axis=0)[differ].argmin()]
+        ends = [
+            edges[steps[part] : steps[part + 1] + 1]
+            for edges, steps in zip((fewer, more), at, strict=True)
+        ]
+        return self._exact_slope(*ends)
 
 
 def _sources(previous: NDArray[np.uint32], positions: Edges) -> NDArray[np.int32]:
