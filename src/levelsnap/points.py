@@ -20,9 +20,10 @@ SCALE = 400
 CHUNK = 1 << 16
 # Of more values than a chunk, sums are summed in parts of so many.
 PART = 1 << 10
-# Rows of the block that sums are in, most of them never touched. When it is freed, glibc's heap
-# comes to keep twice as much, so that the system need not clear the arrays of each fit anew.
-SUMS, ROOM = 6, 24
+SUMS = 6
+# Rows of a block that is not touched. When it is freed, glibc's heap comes to keep twice as much,
+# so that the system need not clear the arrays of each fit anew. Its limit is 32 MiB.
+ROOM = 24
 # Values from which a thread for each side of the median pays.
 TWO_SIDES_FROM = 1 << 17
 # Integers up to here are exact as float64.
@@ -86,6 +87,8 @@ class Problem:
         self._heaviest = 1 if weights is None else weights.max()
         self._weight_exponent = 0 if self._whole else -frexp(self._heaviest)[1]
         self.cost_exponent = 2 * self.exponent + self._weight_exponent
+        if len(values) <= 2 * CHUNK:
+            np.empty((ROOM, len(values)))
 
     def __getattr__(self, name: str) -> Any:
         if name not in Problem.__annotations__ or self.is_summed:
@@ -107,8 +110,7 @@ class Problem:
             self.deviation = self.last = np.empty(n)
         else:
             self.deviation, self.last = self._ends(edges)
-        rows = ROOM if n <= 2 * CHUNK else SUMS  # glibc's limit is 32 MiB
-        self.sums = np.empty((rows, len(self.deviation) + 1))[:SUMS]
+        self.sums = np.empty((SUMS, len(self.deviation) + 1))
         middle = n // 2
         self.sums[:, middle if edges is None else edges == middle] = 0.0
         self._given_up = False
