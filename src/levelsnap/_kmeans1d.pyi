@@ -11,6 +11,7 @@ LADDER_LONGEST: int
 LADDER_ROWS: int
 LADDER_GRID: float
 ASCENT_SCRATCH: int
+TIES_BITS: list[int]
 
 class SweepEnd(IntEnum):
     DONE = ...
@@ -127,6 +128,13 @@ def descend(
     threads: int,
 ) -> tuple[tuple[int, int], tuple[float, float]]: ...
 def steps_back(previous: np.ndarray[Any, Any], step: int, path: np.ndarray[Any, Any]) -> int: ...
+
+@disjoint_base
+class Ties:
+    def __init__(self, x: np.ndarray[Any, Any], parts: np.ndarray[Any, Any], bits: int) -> None: ...
+    def run(self, price: int) -> tuple[int, int, int] | None: ...
+    def path(self, edges: np.ndarray[Any, Any]) -> None: ...
+
 def layers(
     points: Points,
     scratch: np.ndarray[Any, Any],

@@ -40,6 +40,8 @@ from levelsnap._team cimport is_forked
 
 from enum import IntEnum
 
+import numpy as np
+
 cdef extern from "kmeans1d.h" nogil:
     ctypedef struct ls_pair:
         double hi
@@ -104,6 +106,19 @@ cdef extern from "kmeans1d.h" nogil:
         int32_t *previous
         int32_t *first
         double *scratch
+
+    ctypedef struct ls_ties:
+        Py_ssize_t n
+        const int64_t *x
+        int longest
+        bint wide
+        const int64_t *parts
+        uint64_t price[2]
+        void *least
+        uint64_t total[2]
+        int32_t *previous
+        int32_t *fewest
+        int32_t *most
 
     ctypedef struct ls_bands:
         const ls_points *points
@@ -175,6 +190,7 @@ cdef extern from "kmeans1d.h" nogil:
         LS_LADDER_ROWS
         LS_FARTHEST
         LS_ASCENT_SCRATCH
+        LS_WIDE
     double LS_LADDER_GRID
 
     ls_pair ls_two_sum(double a, double b)
@@ -207,6 +223,8 @@ cdef extern from "kmeans1d.h" nogil:
     Py_ssize_t ls_descend(
         const ls_ascent *ascent, Py_ssize_t step, double behind, int64_t *path, double *low
     )
+    bint ls_ties_run(ls_ties *ties, Py_ssize_t first, Py_ssize_t last)
+    void ls_ties_path(const ls_ties *ties, Py_ssize_t k, int64_t *edges)
     bint (*ls_layers_of(int isa))(
         const ls_points *points, Py_ssize_t k, double *scratch, Py_ssize_t stride, int64_t *edges
     )
@@ -233,6 +251,8 @@ LADDER_LONGEST = LS_LONGEST
 LADDER_ROWS = LS_LADDER_ROWS
 ASCENT_SCRATCH = LS_ASCENT_SCRATCH
 LADDER_GRID = LS_LADDER_GRID
+# Of the integers that `Ties` can count with.
+TIES_BITS = [64, 128] if LS_WIDE else [64]
 
 
 class SweepEnd(IntEnum):
@@ -867,6 +887,67 @@ def steps_back(const int32_t[::1] previous not None, Py_ssize_t step, int64_t[::
             groups += 1
             path[groups] = step
     return groups
+
+
+cdef class Ties:
+    """Least costs of ascending integers at one price after another, exactly.
+
+    Parameters
+    ----------
+    x : (n,) int64 array
+    parts : (longest + 1,) int64 array
+        The parts of 1 that costs and the price count in, a common multiple of 1 .. longest, divided
+        by each of these; the first is not used.
+    bits : int
+        One of TIES_BITS.
+    """
+    cdef ls_ties ties
+    cdef object arrays  # whose memory `ties` has
+
+    def __init__(self, const int64_t[::1] x not None, const int64_t[::1] parts not None, int bits):
+        cdef ls_ties *t = &self.ties
+        cdef uint64_t[::1] least = np.empty((x.shape[0] + 1) * (bits // 64), np.uint64)
+        cdef int32_t[:, ::1] numbers = np.empty((3, x.shape[0] + 1), np.int32)
+        self.arrays = x, parts, least, numbers
+        t.n = x.shape[0]
+        t.x = &x[0]
+        t.longest = parts.shape[0] - 1
+        t.wide = bits > 64
+        t.total[1] = 0
+        t.parts = &parts[0]
+        t.least = &least[0]
+        t.previous, t.fewest, t.most = &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
+
+    def run(self, object price):
+        """Find the best groups at a price, 2**5 longest (price + parts[1]) < 2**(bits - 2).
+
+        Returns
+        -------
+        fewest, most : int
+            How many they can be.
+        least : int
+            Their cost, with their prices, modulo 2**bits.
+
+        None: a group may hold more values than `longest`.
+        """
+        cdef ls_ties *t = &self.ties
+        cdef Py_ssize_t done = 0, n = t.n
+        cdef bint found = True
+        t.price[1], t.price[0] = divmod(price, 2**64)
+        with nogil:
+            while found and done <= n:
+                found = ls_ties_run(t, done, min(done + BAND_STEPS, n + 1))
+                done += BAND_STEPS
+                with gil:
+                    PyErr_CheckSignals()
+        if not found:
+            return None
+        return t.fewest[n], t.most[n], t.total[0] + (<object>t.total[1] << 64)
+
+    def path(self, int64_t[::1] edges not None):
+        """The edges of the lowest of the best k groups, after a run that has found such."""
+        with nogil:
+            ls_ties_path(&self.ties, edges.shape[0] - 1, &edges[0])
 
 
 def layers(

@@ -21,6 +21,7 @@ from ._kmeans1d import (
 )
 from .points import Edges, divided, rows_from_ends
 from .tables import ISA
+from .ties import tied_edges
 
 # The price that is likeliest to be the right one, and how far the others are from it, in steps.
 LIKELIEST = PASS_LEAF // 2
@@ -30,8 +31,9 @@ MOST_RIVALS = 64
 RIVAL_GROUPS = 256
 # For a price that is off by a few times.
 FIRST_STEP = 0.25
-# As far as prices, which are rounded, are told apart.
+# As far as prices, which are rounded, are told apart; and so that the least of them is not lost.
 LEAST_STEP = 2.0**-38
+MOST_STEP = 1.0
 MOST_CLIMBS = 8
 # Numbers of groups that are so far apart at two prices follow a smooth curve between.
 SMOOTH = 256
@@ -206,6 +208,10 @@ class Climber:
     ----------
     ladder : Ladder
     k : float
+    price : float
+        To begin with.
+    step : float
+        Between the logarithms of the first prices.
     close : bool
         Whether the first price is about right, so that lower ones are not tried.
 
@@ -217,36 +223,30 @@ class Climber:
         About the price of k groups, as far as it is known.
     """
 
-    def __init__(self, ladder: Ladder, k: float, close: bool = False) -> None:
+    def __init__(
+        self, ladder: Ladder, k: float, price: float, step: float, close: bool = False
+    ) -> None:
         self.ladder, self._k, self._close = ladder, k, close
-        # The price is about this power of 1 / groups (Panter and Dite 1951), or a higher one where
-        # few values have a neighbour in their group.
-        share = k / max(ladder.size - k, 1.0)
-        self._power, self._most_power = 3 + 2 * share, 12 + 8 * share
+        self._price, self._step = price, step
+        self._power = _power(ladder.size, k)
+        self._most_power = 4 * self._power
         self.gap = np.inf
         self.guess: float | None = None
         # The logarithms of prices of more and of fewer groups.
         self._low, self._high = -np.inf, np.inf
 
-    def step_of(self, groups: float) -> float:
-        """Between the logarithms of prices of so many more groups."""
-        return self._power * groups / self._k
-
-    def next_price(self, price: float, step: float) -> float | None:
-        """About the price of k groups, from prices about one, which are so far apart.
-
-        None if it is not found, as where groups are too long.
-        """
+    def approach(self) -> bool:
+        """Climb until k is found between two prices; False if it is not, as of long groups."""
         for _ in range(MOST_CLIMBS):
-            prices = price * np.exp(max(step, LEAST_STEP) * RUNGS)
+            prices = self._price * np.exp(min(max(self._step, LEAST_STEP), MOST_STEP) * RUNGS)
             if not self.ladder.climb(prices):
                 if self._close:
-                    return None
-                price /= 8
+                    return False
+                self._price /= 8
                 continue
             counts, logs = self.ladder.counts(), np.log(prices)
             if not counts[-1] >= 0.5:
-                return None
+                return False
             more, fewer = counts >= self._k, counts < self._k
             self._low = max([self._low, *logs[:-1][more]])
             self._high = min([self._high, *logs[1:][fewer]])
@@ -263,14 +263,24 @@ class Climber:
             some = slice(middle - 1, middle + 2)
             if (np.diff(counts[some]) < -SMOOTH).all():
                 log = _parabola(counts[some], logs[some], self._k)
-            if not self._low < log < self._high and np.isfinite(self._low + self._high):
-                log = (self._low + self._high) / 2
-            self.guess = price = float(np.exp(log))
-            if (more[0] and fewer[-1]) or self._k in self.known()[1]:
-                return price
-            # Not beyond the prices between which the one of k groups is known to be.
-            step = min(2 * step, max(step, FIRST_STEP), (self._high - self._low) / len(counts))
-        return None
+            center = (self._low + self._high) / 2
+            if not self._low < log < self._high and np.isfinite(center):
+                log = center
+            self.guess = float(np.exp(log))
+            found = (more[0] and fewer[-1]) or self._k in self.known()[1]
+            # Many groups tie if most of those between all prices are between these two.
+            if np.isfinite(center) and not (found and 2 * self.gap < counts[0] - counts[-1]):
+                self._price = float(np.exp(center))
+                self._step = (self._high - self._low) / len(counts)
+            elif found:
+                self._price = self.guess
+                self._step = self._power * _spacing(self.gap) / self._k
+            else:
+                self._price = self.guess
+                self._step = min(2 * self._step, max(self._step, FIRST_STEP))
+            if found:
+                return True
+        return False
 
     def known(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """For which prices the numbers of groups are known, and these."""
@@ -304,13 +314,10 @@ def about_price(
     `step`: between the logarithms of the first prices to try; `gap`: between numbers of groups that
     k is to be found within.
     """
-    climber = Climber(Ladder(x, weights, threads), k)
-    for _ in range(MOST_CLIMBS):
+    climber = Climber(Ladder(x, weights, threads), k, price, step)
+    before = np.inf
+    while climber.approach() and gap < climber.gap <= before / 2:
         before = climber.gap
-        found = climber.next_price(price, step)
-        if found is None or climber.gap <= gap or climber.gap > before / 2:
-            break
-        price, step = found, climber.step_of(_spacing(climber.gap))
     return climber.guess
 
 
@@ -377,20 +384,23 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
             found = gathered_price(x, k, price, off, CELLS_OF_GROUP, 8, threads)
             if found is not None:
                 price, off = found, 4
-    climber = Climber(Ladder(x, None, threads), k, n > 4 * SAMPLE)
+    step = _power(n, k) * off / k
+    climber = Climber(Ladder(x, None, threads), k, price, step, n > 4 * SAMPLE)
     for _ in range(MOST_CLIMBS):
-        before = climber.gap
-        found = climber.next_price(price, climber.step_of(off))
-        if found is None:
+        if not climber.approach():
             break
-        # Many groups tie if they are far more than expected.
-        gap = climber.gap
-        if gap <= 4 or gap > min(before / 2, 8 * off):
-            paths = _at_tangents(climber, k)
-            if paths:
-                return paths, found
-        price, off = found, _spacing(gap)
+        paths = _at_tangents(climber, x, k)
+        if paths:
+            return paths, climber.guess
     return [], climber.guess
+
+
+def _power(n: int, k: float) -> float:
+    """The price is about this power of 1 / groups, for k groups of n values.
+
+    It is 3 (Panter and Dite 1951), or more where few values have a neighbour in their group.
+    """
+    return 3 + 2 * k / max(n - k, 1.0)
 
 
 class _Line(NamedTuple):
@@ -401,7 +411,7 @@ class _Line(NamedTuple):
     price: float
 
 
-def _at_tangents(climber: Climber, k: int) -> list[Path]:
+def _at_tangents(climber: Climber, x: NDArray, k: int) -> list[Path]:
     """As `ladder_paths`, from a climb about the price of k groups; empty if that is not known.
 
     The least cost is a straight line of the price between prices of as many groups. Where the lines
@@ -409,14 +419,21 @@ def _at_tangents(climber: Climber, k: int) -> list[Path]:
     """
     ladder = climber.ladder
     lines: list[_Line] = []
+    middle = 0.0
     while True:
         known, counts = climber.known()
         if k in counts:
             right = known[counts == k]
-            return [ladder.path(LIKELIEST if LIKELIEST in right else int(right[0]))]
+            path = ladder.path(LIKELIEST if LIKELIEST in right else int(right[0]))
+            if not path[2] and (edges := tied_edges(x, k, path[0])) is not None:
+                path = path[0], edges, True
+            return [path]
         before, lines = lines, _closest(lines, k, ladder, known, counts)
         if lines and lines == before:
             # As good as both, or better.
+            edges = tied_edges(x, k, middle)
+            if edges is not None:
+                return [(middle, edges, True)]
             path = ladder.path(LIKELIEST)
             if len(path[1]) - 1 == k:
                 return [path]
@@ -452,4 +469,4 @@ def _closest(
 
 def _spacing(gap: float) -> float:
     """Of numbers of groups, to find k between two so far apart, that of evenly many misses."""
-    return max(0.35 * gap**0.5, 0.3)
+    return max(0.35 * max(gap, 0.0) ** 0.5, 0.3)

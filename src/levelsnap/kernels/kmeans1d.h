@@ -297,6 +297,37 @@ ls_ascend *ls_ascend_of(int isa);
 ptrdiff_t ls_descend(const ls_ascent *ascent, ptrdiff_t step, double behind, int64_t *path,
                      double *low);
 
+/* Least costs from position 0 in integers, at one price, where groups hold few values. */
+typedef struct {
+    ptrdiff_t n;
+    const int64_t *x; /* ascending */
+    int longest;      /* values that a group may hold */
+    int wide;         /* whether costs have 128 bits, a low and a high word, instead of 64 */
+    /* Costs and the price count in parts of 1, as many as a common multiple of 1, .. longest:
+     * divided by each of these; the first is not used. */
+    const int64_t *parts;
+    uint64_t price[2]; /* 2**5 * longest * (price + parts) < 2**62, or 2**126 */
+    void *least;       /* OUT, n + 1: modulo 2**64 or 2**128; those compared differ by far less */
+    uint64_t total[2]; /* OUT: the last of them */
+    int32_t *previous; /* OUT, n + 1: the lowest position that a best path comes from */
+    int32_t *fewest, *most; /* OUT, n + 1: groups of the best paths */
+} ls_ties;
+
+/* Whether the compiler has integers of 128 bits. */
+#ifdef __SIZEOF_INT128__
+#define LS_WIDE 1
+#else
+#define LS_WIDE 0
+#endif
+
+/* Finds them for the positions first..last-1, after those before. Returns 0 if groups may hold more
+ * values. */
+int ls_ties_run(ls_ties *ties, ptrdiff_t first, ptrdiff_t last);
+
+/* The edges of the lowest of the best paths of k groups, no fewer than the fewest and no more than
+ * the most. edges: OUT, k + 1 */
+void ls_ties_path(const ls_ties *ties, ptrdiff_t k, int64_t *edges);
+
 /* The best cuts into k groups, k >= 2, by least costs of 1, 2, .. groups up to every position.
  * Returns 0 unless these cuts are proved to be the only ones that good. No price is to be found, but
  * the time grows with k.
