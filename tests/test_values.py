@@ -200,6 +200,23 @@ def test_buckets_whose_keys_lie_close_together(dtype, monkeypatch):
         check(image.view(dtype), Plan(Way.DEAL), 2)
 
 
+@pytest.mark.parametrize("dtype", ["u4", "f4", "u8", "i8", "f8"])
+def test_buckets_whose_keys_repeat(dtype, monkeypatch):
+    """Few and many values, the least and the greatest among them, and more than some keys tell."""
+    monkeypatch.setattr(values, "_sample", lambda image, size: np.zeros(size, f"u{image.itemsize}"))
+    rng = np.random.default_rng(9)
+    some = bits(np.dtype(dtype), 50_000)
+    for pool in (1, 10, 1000, 4000, 12_000, 20_000, 50_000):
+        for size in (8192, 8193, 45_000, 130_000):
+            image = some[rng.integers(pool, size=size)]
+            check(image, Plan(Way.DEAL), 2)
+            step = size // 2048
+            image[:] = some[np.arange(size) % len(some)]
+            image[::step] = some[:3][rng.integers(3, size=len(image[::step]))]
+            image[-1] = image.min()
+            check(image, Plan(Way.DEAL), 2)
+
+
 def test_buckets_of_as_many_keys_each(monkeypatch):
     """With few and with many values, NaN, zeros of both signs and elements that are skipped."""
     for dtype in ("u4", "i4", "f4"):

@@ -31,6 +31,9 @@
 #define DIGITS 11            /* bits of a digit of the sort, at most */
 #define LINE LS_LINE
 #define TILE 1024            /* elements that are dealt out at a time */
+#define MIX 0x9E3779B97F4A7C15u /* leading bits of a product with it are a hash */
+#define FIRST_BITS 11
+#define FIRST_KEYS (1 << FIRST_BITS) /* of a bucket, that tell whether many occur twice */
 #define FETCHED 64           /* keys whose words are asked for before they are read */
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)

@@ -377,6 +377,40 @@ static ptrdiff_t NAME_(drop_nan)(const ls_order *order, KEY *keys, ptrdiff_t n)
     return kept;
 }
 
+/* Leaves out keys that occurred before, by a hash table of 2**log2 slots, until half of these are
+ * taken. No key is below low. Returns how many are left, in no order. */
+static ptrdiff_t NAME_(drop_repeated)(KEY *keys, ptrdiff_t n, KEY low, KEY *slots, int log2)
+{
+    const size_t last = ((size_t)1 << log2) - 1;
+    const ptrdiff_t room = (ptrdiff_t)(last / 2);
+    ptrdiff_t found = 0, i = 0;
+    memset(slots, 0, (last + 1) * sizeof *slots); /* distances from low; 0: empty */
+    for (; i < n && found < room; i++) {
+        const KEY distance = keys[i] - low;
+        size_t at = (size_t)(distance * (uint64_t)MIX >> (64 - log2));
+        while (slots[at] != distance && slots[at] != 0)
+            at = (at + 1) & last;
+        keys[found] = keys[i];
+        found += slots[at] != distance;
+        slots[at] = distance;
+    }
+    memmove(keys + found, keys + i, (size_t)(n - i) * sizeof *keys);
+    if (found < i)
+        keys[found++ + (n - i)] = low; /* its distance looks like an empty slot */
+    return found + (n - i);
+}
+
+/* About how many of n keys are distinct, by how many of some of them occur twice. */
+static ptrdiff_t NAME_(about_distinct)(const KEY *keys, ptrdiff_t n, KEY low, KEY *scratch)
+{
+    KEY *some = scratch + 2 * FIRST_KEYS;
+    for (ptrdiff_t i = 0; i < FIRST_KEYS; i++)
+        some[i] = keys[i * (n / FIRST_KEYS)];
+    const ptrdiff_t twice =
+        FIRST_KEYS - NAME_(drop_repeated)(some, FIRST_KEYS, low, scratch, FIRST_BITS + 1);
+    return (ptrdiff_t)FIRST_KEYS * FIRST_KEYS / 2 / (twice + 1);
+}
+
 /* The distinct elements of unsorted keys, NaN among them; by a bitmap where they lie close
  * together. */
 static ptrdiff_t NAME_(distinct)(const ls_order *order_, KEY *keys, ptrdiff_t n, void *scratch)
@@ -389,6 +423,12 @@ static ptrdiff_t NAME_(distinct)(const ls_order *order_, KEY *keys, ptrdiff_t n,
         low = n > 0 ? NAME_(lowest)(keys, n, &range) : (range = 0);
     }
     if (range / 128 >= (uint64_t)n || range / 8 >= LS_SORT_SCRATCH) {
+        if (n > 4 * FIRST_KEYS) {
+            const ptrdiff_t few = NAME_(about_distinct)(keys, n, low, scratch);
+            const int log2 = bit_length((uint64_t)few * 4);
+            if (few < n / 2 && LS_SORT_SCRATCH >> log2 >= (int)sizeof(KEY))
+                n = NAME_(drop_repeated)(keys, n, low, scratch, log2);
+        }
         NAME_(sort)(keys, n, scratch);
         return NAME_(unique)(order, keys, n, NULL);
     }
