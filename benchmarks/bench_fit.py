@@ -12,7 +12,7 @@ solver
     their time for fewer values or levels, or more than ``--memory`` gigabytes, are left out.
 ties
     The search alone on integers with many equally good groups, as of a 16-bit image in which nearly
-    all values occur.
+    all values occur, and on float32 values.
 scaled
     Values on which sums of squares cancel: the cost of each peer's groups over the optimum.
 local
@@ -235,11 +235,17 @@ def tied():
     some = np.sort(rng.permutation(row)[:-20])
     gaps = np.cumsum(rng.integers(1, 3, 20_000))
     nanoseconds = 1_700_000_000 * 10**9 + np.arange(500)
+    floats = {n: np.unique(rng.random(n, np.float32)) for n in (65_536, 1_000_000)}
     return {
         "uint16 but one value": (np.delete(row, 30_001), (3, 32, 256, 1000, 5000, 20_000)),
         "uint16 but 20 values": (some, (3, 32, 256, 1000, 6551, 20_000)),
         "gaps of 1 or 2, 20,000 values": (gaps, (3, 32, 256, 2000, 10_000, 15_000)),
         "0..599 and 500 unix nanoseconds": (np.append(np.arange(600), nanoseconds), (3, 10, 100)),
+        "uint16, 40,000 values": (np.sort(rng.permutation(row)[:40_000]), (5000, 30_000)),
+        **{
+            f"float32, {len(x):,} values": (x, (len(x) // 13, len(x) // 3, len(x) * 9 // 10))
+            for x in floats.values()
+        },
     }
 
 
@@ -262,7 +268,7 @@ def ties(options):
 def assert_lowest(values, cuts):
     """No cut can move by one, down for the same cost or up for less."""
     edges = [0, *cuts.tolist(), len(values)]
-    values = values.tolist()
+    values = [Fraction(x) for x in values.tolist()] if values.dtype.kind == "f" else values.tolist()
 
     def cost(i, j):
         offsets = [x - values[i] for x in values[i:j]]
