@@ -84,9 +84,20 @@ def test_as_by_graphs(k, dtype, monkeypatch):
     assert cuts.tolist() == best_cuts(Problem(values, None), k).tolist()
 
 
+def test_nearly_as_many_groups_as_values():
+    """A few of very many equally good pairs, at a price that says nothing of how many."""
+    for wide, n, k in ((64, 4096, 4091), (512, 4096, 4091), (7, 9000, 8990)):
+        values = np.cumsum(np.where(np.arange(n) % 2 == 0, wide, 1))
+        within = np.arange(n - 2 * (n - k) + 1, n, 2)  # the last pairs, so that cuts are lowest
+        cuts = np.setdiff1d(np.arange(1, n), within)
+        assert best_cuts(Problem(values, None), k).tolist() == cuts.tolist()
+
+
 def test_what_integers_do_not_hold():
     """Groups of very many values, values without a common unit, and hopeless prices."""
     assert ties.tied_edges(np.arange(1000.0), 10, 2e5) is None
     assert ties.tied_edges(np.sort(np.random.default_rng(7).random(1000) ** 3), 500, 1e-6) is None
     assert ties.tied_edges(np.array([0.0, 2.0**-40, 1.0, 2.0**30]), 2, 1.0) is None
-    assert ties.tied_edges(np.arange(100.0), 50, 1e-9) is None
+    for price in (1e-9, 0.0, -1.0, np.inf, np.nan):
+        assert ties.tied_edges(np.arange(100.0), 50, price) is None
+    assert ties.tied_edges(np.arange(100.0) * 2.0**-600, 50, 1e-300) is None

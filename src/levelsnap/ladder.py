@@ -19,7 +19,7 @@ from ._kmeans1d import (
     climb,
     ladder_back,
 )
-from .points import Edges, divided, rows_from_ends
+from .points import LEAST_PRICE, Edges, divided, rows_from_ends
 from .tables import ISA
 from .ties import tied_edges
 
@@ -34,6 +34,8 @@ FIRST_STEP = 0.25
 # As far as prices, which are rounded, are told apart; and so that the least of them is not lost.
 LEAST_STEP = 2.0**-38
 MOST_STEP = 1.0
+# Beyond the prices of a climb the price of k groups is not guessed farther than this logarithm.
+FARTHEST = 8.0
 MOST_CLIMBS = 8
 # Numbers of groups that are so far apart at two prices follow a smooth curve between.
 SMOOTH = 256
@@ -218,7 +220,8 @@ class Climber:
     Attributes
     ----------
     gap : float
-        Between about how many groups k was found to be.
+        About how many groups more the closest price with no fewer than k has than the closest one
+        with fewer.
     guess : float or None
         About the price of k groups, as far as it is known.
     """
@@ -236,9 +239,14 @@ class Climber:
         self._low, self._high = -np.inf, np.inf
 
     def approach(self) -> bool:
-        """Climb until k is found between two prices; False if it is not, as of long groups."""
+        """Climb until k is found between two prices.
+
+        False if it is not: groups may be too long, or prices lead nowhere.
+        """
         for _ in range(MOST_CLIMBS):
             prices = self._price * np.exp(min(max(self._step, LEAST_STEP), MOST_STEP) * RUNGS)
+            if prices[0] < LEAST_PRICE or prices[-1] > 1 / LEAST_PRICE:
+                return False
             if not self.ladder.climb(prices):
                 if self._close:
                     return False
@@ -263,20 +271,19 @@ class Climber:
             some = slice(middle - 1, middle + 2)
             if (np.diff(counts[some]) < -SMOOTH).all():
                 log = _parabola(counts[some], logs[some], self._k)
+            log = min(max(log, logs[0] - FARTHEST), logs[-1] + FARTHEST)
             center = (self._low + self._high) / 2
             if not self._low < log < self._high and np.isfinite(center):
                 log = center
-            self.guess = float(np.exp(log))
+            self.guess = self._price = float(np.exp(log))
             found = (more[0] and fewer[-1]) or self._k in self.known()[1]
             # Many groups tie if most of those between all prices are between these two.
             if np.isfinite(center) and not (found and 2 * self.gap < counts[0] - counts[-1]):
                 self._price = float(np.exp(center))
                 self._step = (self._high - self._low) / len(counts)
             elif found:
-                self._price = self.guess
                 self._step = self._power * _spacing(self.gap) / self._k
             else:
-                self._price = self.guess
                 self._step = min(2 * self._step, max(self._step, FIRST_STEP))
             if found:
                 return True

@@ -26,6 +26,8 @@ SUMS = 6
 ROOM = 24
 # Values from which a thread for each side of the median pays.
 TWO_SIDES_FROM = 1 << 17
+# Prices are not looked for below this, nor above its inverse.
+LEAST_PRICE = 2.0**-960
 # Integers up to here are exact as float64.
 EXACT = 2**53
 

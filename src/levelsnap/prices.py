@@ -37,7 +37,7 @@ from ._kmeans1d import (
 )
 from .ascent import Ascent
 from .ladder import Path, about_price, gathered_price, ladder_paths, longest_group
-from .points import Edges, Problem, path_cost
+from .points import LEAST_PRICE, Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
 
@@ -46,8 +46,6 @@ Cuts = NDArray[np.int64]
 
 # Positions and numbers of groups are held in 32 bits.
 MOST_VALUES = 2**31 - 1
-# Prices are not looked for below this, nor above its inverse.
-LEAST_PRICE = 2.0**-960
 # How much more than the best path, in prices, a path may cost for its positions to be kept.
 SLACK = 0.01
 # Passes, after one of which the slack is that small, for one that has as many groups as are wanted.

@@ -7,7 +7,7 @@ groups.
 """
 
 from itertools import accumulate
-from math import frexp, lcm
+from math import frexp, inf, lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -16,32 +16,34 @@ from numpy.typing import NDArray
 from ._kmeans1d import TIES_BITS, Ties, lowest_bit
 from .points import Edges, times_power
 
-# Of all sizes up to 0, 1, 2, ..; more exceed 64 bits.
+# The common multiple of all sizes of groups up to 0, 1, 2, ..; those of more exceed 63 bits.
 MULTIPLES = list(accumulate(range(1, 43), lcm, initial=1))
-# Of the unit; the square of more would overflow.
+# Units between 2**-500 and 2**500 have squares that are normal numbers.
 MOST_BIT = 500
 # How well the price is known at first.
 PRECISION = 2.0**-39
 MOST_RUNS = 24
 
 
-class _Line(NamedTuple):
+class _Tangent(NamedTuple):
     """The least cost of so many groups, which are the best ones at a price."""
 
     price: int
     groups: int
-    cost: int  # without their prices, but for a constant, modulo 2**bits
+    cost: int  # without their prices, modulo 2**bits
 
 
 def tied_edges(x: NDArray[np.float64], k: int, price: float) -> Edges | None:
-    """The edges of the lowest of the best k groups; None if 64-bit integers do not suffice.
+    """The edges of the lowest of the best k groups; None where integers do not lead to them.
 
-    `x` is ascending, and counts but for a constant; `price` is about that of k groups.
+    That is if 61 bits do not hold the values, if a group has too many of these for its cost, or if
+    no price was found. `x` is ascending, and counts but for a constant; `price` is about that of k
+    groups.
     """
     # Times the values, integers of at most 61 bits.
     exponent = 61 - frexp(max(-x[0], x[-1]))[1]
     bit = lowest_bit(x, None, MOST_BIT, -exponent)
-    if bit < -exponent:
+    if bit < max(-exponent, -MOST_BIT) or not 0 < price < inf:
         return None
     whole, price = times_power(x, -bit).astype(np.int64), price / 4.0**bit
     for bits in TIES_BITS:
@@ -58,11 +60,11 @@ def tied_edges(x: NDArray[np.float64], k: int, price: float) -> Edges | None:
 def _best_edges(
     x: NDArray[np.int64], k: int, price: float, longest: int, bits: int
 ) -> Edges | None:
-    """As `tied_edges`; None if a group may hold more than `longest` values."""
+    """As `tied_edges`, of groups of no more than `longest` values."""
     parts = MULTIPLES[longest]
     ties = Ties(x, np.array([0, *(parts // size for size in range(1, longest + 1))]), bits)
-    more: _Line | None = None
-    fewer: _Line | None = None
+    more: _Tangent | None = None
+    fewer: _Tangent | None = None
     at = round(price * parts)
     step, highest = int(at * PRECISION) + 1, 2 * at
     for _ in range(MOST_RUNS):
@@ -74,9 +76,9 @@ def _best_edges(
             ties.path(edges)
             return edges
         if fewest > k:
-            more = _Line(at, fewest, cost - at * fewest)
+            more = _Tangent(at, fewest, cost - at * fewest)
         else:
-            fewer = _Line(at, most, cost - at * most)
+            fewer = _Tangent(at, most, cost - at * most)
         if more is None:
             at = max(at - step, 0)
         elif fewer is None:
@@ -87,8 +89,8 @@ def _best_edges(
     return None
 
 
-def _price_between(more: _Line, fewer: _Line, modulus: int) -> int:
-    """The price at which two lines meet, rounded; between theirs."""
+def _price_between(more: _Tangent, fewer: _Tangent, modulus: int) -> int:
+    """The price at which two tangents meet, rounded; between theirs."""
     groups, apart = more.groups - fewer.groups, fewer.price - more.price
     if groups * apart >= modulus:
         return more.price + apart // 2

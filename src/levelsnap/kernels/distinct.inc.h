@@ -378,7 +378,8 @@ static ptrdiff_t NAME_(drop_nan)(const ls_order *order, KEY *keys, ptrdiff_t n)
 }
 
 /* Leaves out keys that occurred before, by a hash table of 2**log2 slots, until half of these are
- * taken. No key is below low. Returns how many are left, in no order. */
+ * taken. No key is below low, which has no slot: where any key is left out, low is put at the end.
+ * Returns how many are left, in no order. */
 static ptrdiff_t NAME_(drop_repeated)(KEY *keys, ptrdiff_t n, KEY low, KEY *slots, int log2)
 {
     const size_t last = ((size_t)1 << log2) - 1;
@@ -396,11 +397,12 @@ static ptrdiff_t NAME_(drop_repeated)(KEY *keys, ptrdiff_t n, KEY low, KEY *slot
     }
     memmove(keys + found, keys + i, (size_t)(n - i) * sizeof *keys);
     if (found < i)
-        keys[found++ + (n - i)] = low; /* its distance looks like an empty slot */
+        keys[found++ + (n - i)] = low;
     return found + (n - i);
 }
 
-/* About how many of n keys are distinct, by how many of some of them occur twice. */
+/* About how many of n keys are distinct, by how many of some of them occur twice. The scratch holds
+ * three times these. */
 static ptrdiff_t NAME_(about_distinct)(const KEY *keys, ptrdiff_t n, KEY low, KEY *scratch)
 {
     KEY *some = scratch + 2 * FIRST_KEYS;

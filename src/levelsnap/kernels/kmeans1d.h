@@ -306,7 +306,7 @@ typedef struct {
     /* Costs and the price count in parts of 1, as many as a common multiple of 1, .. longest:
      * divided by each of these; the first is not used. */
     const int64_t *parts;
-    uint64_t price[2]; /* 2**5 * longest * (price + parts) < 2**62, or 2**126 */
+    uint64_t price[2]; /* 2**5 * longest * (price + parts[1]) < 2**62, or 2**126 */
     void *least;       /* OUT, n + 1: modulo 2**64 or 2**128; those compared differ by far less */
     uint64_t total[2]; /* OUT: the last of them */
     int32_t *previous; /* OUT, n + 1: the lowest position that a best path comes from */

@@ -37,7 +37,8 @@ static int NAME(run)(ls_ties *t, ptrdiff_t first, ptrdiff_t last)
     }
     ptrdiff_t lowest = t->previous[first - 1];
     for (ptrdiff_t j = first; j < last; j++) {
-        /* The lowest best one never decreases with j, as the cost is Monge. */
+        /* Where the last group of the lowest best path begins never decreases with j, as the cost is
+         * Monge. */
         while (t->x[j - 1] - t->x[lowest] > apart)
             lowest++;
         if (j - lowest > t->longest)
@@ -50,9 +51,9 @@ static int NAME(run)(ls_ties *t, ptrdiff_t first, ptrdiff_t last)
             const COST other = NAME(grow)(t, &group);
             const SIGNED more = (SIGNED)(other - best);
             if (more <= 0) {
-                const int32_t fewer = t->fewest[group.i], larger = t->most[group.i];
-                fewest = more == 0 && fewest < fewer ? fewest : fewer;
-                most = more == 0 && most > larger ? most : larger;
+                const int32_t its_fewest = t->fewest[group.i], its_most = t->most[group.i];
+                fewest = more == 0 && fewest < its_fewest ? fewest : its_fewest;
+                most = more == 0 && most > its_most ? most : its_most;
                 best = other;
                 from = group.i;
             }
