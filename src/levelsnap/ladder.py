@@ -237,13 +237,14 @@ class Climber:
         self.guess: float | None = None
         # The logarithms of prices of more and of fewer groups.
         self._low, self._high = -np.inf, np.inf
+        self._tied = False
 
     def approach(self) -> bool:
         """Climb until k is found between two prices.
 
         False if it is not: groups may be too long, or prices lead nowhere.
         """
-        for _ in range(MOST_CLIMBS):
+        for missed in range(MOST_CLIMBS):
             prices = self._price * np.exp(min(max(self._step, LEAST_STEP), MOST_STEP) * RUNGS)
             if prices[0] < LEAST_PRICE or prices[-1] > 1 / LEAST_PRICE:
                 return False
@@ -277,10 +278,15 @@ class Climber:
                 log = center
             self.guess = self._price = float(np.exp(log))
             found = (more[0] and fewer[-1]) or self._k in self.known()[1]
-            # Many groups tie if most of those between all prices are between these two.
-            if np.isfinite(center) and not (found and 2 * self.gap < counts[0] - counts[-1]):
+            # Guesses go astray where many groups tie: most of those between all prices are between
+            # two, and elsewhere there are none.
+            between = counts[0] - counts[-1]
+            self._tied |= not found and between < 0.5
+            astray = 2 * self.gap >= between if found else missed > 0
+            if (self._tied or astray) and np.isfinite(center):
                 self._price = float(np.exp(center))
-                self._step = (self._high - self._low) / len(counts)
+                # Some beyond both, to see how many groups the tie is between.
+                self._step = (self._high - self._low) / LIKELIEST
             elif found:
                 self._step = self._power * _spacing(self.gap) / self._k
             else:

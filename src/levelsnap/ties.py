@@ -23,6 +23,8 @@ MOST_BIT = 500
 # How well the price is known at first.
 PRECISION = 2.0**-39
 MOST_RUNS = 24
+# Of more values a group, 128 bits take longer than other ways.
+WIDE_GROUP = 16
 
 
 class _Tangent(NamedTuple):
@@ -36,9 +38,9 @@ class _Tangent(NamedTuple):
 def tied_edges(x: NDArray[np.float64], k: int, price: float) -> Edges | None:
     """The edges of the lowest of the best k groups; None where integers do not lead to them.
 
-    That is if 61 bits do not hold the values, if a group has too many of these for its cost, or if
-    no price was found. `x` is ascending, and counts but for a constant; `price` is about that of k
-    groups.
+    That is if 61 bits do not hold the values, if a group has too many of these for its cost or for
+    that to be quick, or if no price was found. `x` is ascending, and counts but for a constant;
+    `price` is about that of k groups.
     """
     # Times the values, integers of at most 61 bits.
     exponent = 61 - frexp(max(-x[0], x[-1]))[1]
@@ -47,6 +49,8 @@ def tied_edges(x: NDArray[np.float64], k: int, price: float) -> Edges | None:
         return None
     whole, price = times_power(x, -bit).astype(np.int64), price / 4.0**bit
     for bits in TIES_BITS:
+        if bits > 64 and len(x) > WIDE_GROUP * k:
+            break
         # Of groups that are longer, costs might overflow.
         longest = len(MULTIPLES) - 1
         while 2**6 * longest * MULTIPLES[longest] * (int(price) + 2) >= 2 ** (bits - 2):
