@@ -235,7 +235,7 @@ def tied():
     some = np.sort(rng.permutation(row)[:-20])
     gaps = np.cumsum(rng.integers(1, 3, 20_000))
     nanoseconds = 1_700_000_000 * 10**9 + np.arange(500)
-    floats = {n: np.unique(rng.random(n, np.float32)) for n in (65_536, 1_000_000)}
+    floats = [np.unique(rng.random(n, np.float32)) for n in (65_536, 1_000_000)]
     return {
         "uint16 but one value": (np.delete(row, 30_001), (3, 32, 256, 1000, 5000, 20_000)),
         "uint16 but 20 values": (some, (3, 32, 256, 1000, 6551, 20_000)),
@@ -244,7 +244,7 @@ def tied():
         "uint16, 40,000 values": (np.sort(rng.permutation(row)[:40_000]), (5000, 30_000)),
         **{
             f"float32, {len(x):,} values": (x, (len(x) // 13, len(x) // 3, len(x) * 9 // 10))
-            for x in floats.values()
+            for x in floats
         },
     }
 
