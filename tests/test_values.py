@@ -81,6 +81,7 @@ def narrow(monkeypatch):
     """Many buckets, of which few have room, and parts, of few elements."""
     for name, value in {"BUCKET": 200, "ROOM": 9000, "DEALT": 3000, "MAX_COUNT": 10_000}.items():
         monkeypatch.setattr(values, name, value)
+    monkeypatch.setattr(values, "_tally_limit", lambda image: image.size)
 
 
 def bits(dtype, size, seed=0):
@@ -251,6 +252,20 @@ def test_cells_that_are_full_or_whose_counts_overflow(pool, home_bits, isa):
     assert_array_equal(counts, expected(image)[1], strict=True)
 
 
+@pytest.mark.parametrize("dtype", ["u4", "f4", "i8", "f8"])
+def test_counts_of_buckets(dtype, monkeypatch):
+    """Tables that grow, values that have a bucket of their own, and sums of several counts."""
+    monkeypatch.setattr(values, "_tally_limit", lambda image: image.size)
+    rng = np.random.default_rng(8)
+    for pool, most in ((3, 1 << 31), (1000, 90_000), (30_000, 1 << 31), (300_000, 150_000)):
+        monkeypatch.setattr(values, "MAX_COUNT", most)
+        image = bits(np.dtype(dtype), pool)[rng.integers(pool, size=400_000)]
+        image[rng.random(len(image)) < 0.3] = 0
+        image[5:9] = image[5:9].view(f"u{dtype[1]}") | 1 << 8 * image.itemsize - 1
+        check(image, Plan(Way.TALLY), 2)
+        check(image, Plan(Way.TALLY), 3, np.arange(len(image)) % 3 > 0)
+
+
 @pytest.mark.parametrize("spread", [0, 1 << 30])
 @pytest.mark.parametrize("dtype", ["u1", "?", "i1", "u2", "i2", "f2"])
 def test_patterns(dtype, spread, isa, monkeypatch):
@@ -313,6 +328,7 @@ needs_avx512 = pytest.mark.skipif(tables.ISA < Isa.AVX512, reason="cells count b
         pytest.param("f4", 100_000, True, True, Way.SET, marks=needs_avx512),
         ("i4", 10**7, True, False, Way.DEAL),
         ("f8", 100, False, False, Way.SET),
+        ("f8", 120_000, False, False, Way.TALLY),
         ("f8", 10**7, False, True, Way.DEAL),
     ],
 )
@@ -322,9 +338,9 @@ def test_the_choice(dtype, n, spread, counted, way):
 
 
 def test_what_the_sample_has_missed(monkeypatch):
-    """More values than a set may hold, or a bitmap with few enough pages to count."""
+    """More values than a set, or the tables of buckets, may hold."""
     monkeypatch.setattr(values, "SET_LIMIT", 1000)
-    monkeypatch.setattr(values, "MAX_COUNTED", 1 << 20)
+    monkeypatch.setattr(values, "TALLY_LIMIT", 1000)
     image = bits(np.dtype("u4"), 400_000)
     for plan in PLANS:
         check(image, plan, 2)
@@ -404,12 +420,12 @@ import resource
 import numpy as np, levelsnap as ls
 from levelsnap.values import Plan, Way, find_values
 image = np.arange(1 << 20, dtype="u4")
-find_values(image[:100_000], None, 1, True, Plan(Way.BITMAP))
+find_values(image[:100_000], None, 1, False, Plan(Way.BITMAP))
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 26),) * 2)
 for _ in range(20):
     try:
-        find_values(image, None, 1, True, Plan(Way.BITMAP))
+        find_values(image, None, 1, False, Plan(Way.BITMAP))
     except MemoryError:
         print("refused")
 values, counts = find_values(image, None, 1, True, Plan(Way.DEAL))

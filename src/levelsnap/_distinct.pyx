@@ -7,6 +7,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -56,10 +57,6 @@ cdef extern from "distinct.h" nogil:
 
     void ls_order_of(ls_order *order, ls_type type)
     ls_visitor ls_see_bytes, ls_see_pairs, ls_count_bytes, ls_count_pairs, ls_count_spread_pairs
-    ctypedef struct ls_counts:
-        const ls_bitmap *bitmap
-        uint32_t *counts
-
     int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
     void ls_bitmap_free(ls_bitmap *bitmap)
     ls_visitor ls_bitmap_add, ls_bitmap_add_alone
@@ -67,9 +64,6 @@ cdef extern from "distinct.h" nogil:
     void ls_bitmap_close(ls_bitmap *bitmap)
     Py_ssize_t ls_bitmap_size(const ls_bitmap *bitmap, size_t page)
     void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements)
-    int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
-    ls_visitor ls_bitmap_count
-    void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, Py_ssize_t n)
     int ls_set_start(ls_set *set, int counted, Py_ssize_t limit, ls_isa isa, int home_bits)
     void ls_set_free(ls_set *set)
     ls_visitor ls_set_add32, ls_set_add64
@@ -77,6 +71,15 @@ cdef extern from "distinct.h" nogil:
     Py_ssize_t ls_set_take(const ls_set *set, uint64_t *bits, uint64_t *counts)
     ls_visitor ls_deal_count, ls_deal_out
     void ls_deal_rest(const ls_deal *deal, Py_ssize_t buckets)
+    ctypedef struct ls_tally:
+        void *slots
+        Py_ssize_t used
+
+    int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, Py_ssize_t n)
+    void ls_tally_take(
+        const ls_order *order, const ls_tally *tally, void *elements, uint64_t *counts,
+        void *scratch
+    )
     void ls_sort(const ls_order *order, void *keys, Py_ssize_t n, void *scratch)
     Py_ssize_t ls_unique(const ls_order *order, void *keys, Py_ssize_t n, uint64_t *counts)
     Py_ssize_t ls_unique_elements(
@@ -90,10 +93,12 @@ PAGE_BITS = LS_PAGE_BITS
 HUGE_PAGES = LS_HUGE_PAGES
 LEAST_HOME_BITS = LS_LEAST_HOME_BITS
 
-# What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand.
+# What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand. Fewer
+# are counted in tables between two looks at how large these have become.
 cdef enum:
     CHUNK = 1 << 22
     BUCKETS = 1 << 7
+    TALLIES = 1 << 4
 
 
 cdef class Image:
@@ -233,10 +238,8 @@ cdef class Bitmap:
     """
 
     cdef ls_bitmap bitmap
-    cdef bint dense
 
     def __cinit__(self, int type, int isa, bint dense):
-        self.dense = dense
         if ls_bitmap_start(&self.bitmap, <ls_type>type, <ls_isa>isa, dense):
             raise MemoryError("no memory for a bitmap of 512 MB")
 
@@ -281,39 +284,6 @@ cdef class Bitmap:
                 for i in prange(groups, num_threads=threads, schedule="dynamic"):
                     ls_bitmap_take(&self.bitmap, i * LS_GROUP_PAGES, &elements[start[i]])
         return found
-
-    @property
-    def touched(self):
-        """Bytes of the bitmap that have been written to."""
-        pages = np.asarray(<uint8_t[:LS_PAGES]>self.bitmap.pages).reshape(-1, LS_HUGE_PAGES)
-        return int(pages.max(axis=1).sum()) << 21 if self.dense else int(pages.sum()) << 12
-
-    def rank(self):
-        """Prepare for counting, after `take`."""
-        cdef int failed
-        with nogil:
-            failed = ls_bitmap_rank(&self.bitmap, self.dense)
-        if failed:
-            raise MemoryError("no memory for the ranks of a bitmap, 256 MB")
-
-    def count_keys(
-        self, const uint32_t[::1] keys not None, const Py_ssize_t[::1] starts not None,
-        uint32_t[::1] counts not None, int threads,
-    ):
-        """Count keys that have been added, dealt out as for `add_keys`.
-
-        `counts` are those of NaN, of each value, and of NaN.
-        """
-        cdef Py_ssize_t n = starts.shape[0] - 1, i
-        cdef ls_counts state
-        state.bitmap = &self.bitmap
-        state.counts = &counts[0]
-        with nogil:
-            if threads == 1 or is_forked():
-                ls_bitmap_count_keys(&state, &keys[starts[0]], starts[n] - starts[0])
-            else:
-                for i in prange(n, num_threads=threads, schedule="dynamic"):
-                    ls_bitmap_count_keys(&state, &keys[starts[i]], starts[i + 1] - starts[i])
 
 
 def add_apart(Image image not None, bitmaps not None, Py_ssize_t room):
@@ -392,6 +362,107 @@ def unique(elements, int type, uint64_t[::1] counts):
     with nogil:
         n = ls_unique_elements(&order, &memory[0], n, NULL if counts is None else &counts[0])
     return n
+
+
+cdef class Tallies:
+    """How often keys that were dealt out to buckets occur, in a hash table for each bucket.
+
+    Parameters
+    ----------
+    type : int
+        The image's element type.
+    buckets, threads : int
+    limit : int
+        About the most distinct keys.
+    """
+
+    cdef ls_tally *tallies
+    cdef ls_order order
+    cdef Py_ssize_t buckets, limit
+    cdef int threads
+
+    def __cinit__(self, int type, Py_ssize_t buckets, int threads, Py_ssize_t limit):
+        ls_order_of(&self.order, <ls_type>type)
+        self.buckets = buckets
+        self.limit = limit
+        self.threads = threads
+        self.tallies = <ls_tally *>PyMem_Calloc(buckets, sizeof(ls_tally))
+        if not self.tallies:
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        if self.tallies:
+            for i in range(self.buckets):
+                free(self.tallies[i].slots)
+        PyMem_Free(self.tallies)
+
+    def add(self, keys, const Py_ssize_t[::1] starts not None):
+        """Count the keys of each bucket, from starts[i] to starts[i + 1].
+
+        False as soon as there are more distinct ones than the limit.
+        """
+        cdef const uint8_t[::1] memory = keys.view(np.uint8)
+        cdef Py_ssize_t first = 0, last, i
+        cdef int failed = 0
+        while first < self.buckets:
+            last = min(self.buckets, first + TALLIES * self.threads)
+            with nogil:
+                if self.threads == 1 or is_forked():
+                    for i in range(first, last):
+                        failed |= self.add_bucket(i, &memory[0], &starts[i])
+                else:
+                    for i in prange(first, last, num_threads=self.threads, schedule="dynamic"):
+                        failed |= self.add_bucket(i, &memory[0], &starts[i])
+            if failed:
+                raise MemoryError("no memory for a larger hash table")
+            if self.sizes().sum() > self.limit:
+                return False
+            PyErr_CheckSignals()
+            first = last
+        return True
+
+    cdef int add_bucket(
+        self, Py_ssize_t i, const uint8_t *memory, const Py_ssize_t *start
+    ) noexcept nogil:
+        return ls_tally_add(
+            &self.order, &self.tallies[i], memory + start[0] * self.order.size, start[1] - start[0]
+        )
+
+    def sizes(self):
+        """How many distinct keys each bucket has."""
+        cdef Py_ssize_t i
+        found = np.empty(self.buckets, np.intp)
+        cdef Py_ssize_t[::1] sizes = found
+        for i in range(self.buckets):
+            sizes[i] = self.tallies[i].used
+        return found
+
+    def take(self, elements, uint64_t[::1] counts not None, const Py_ssize_t[::1] places not None):
+        """Put a bucket's distinct elements, ascending, and their counts from its place on."""
+        cdef uint8_t[::1] memory = elements.view(np.uint8)
+        cdef uint8_t[:, ::1] scratch = np.empty((self.threads, LS_SORT_SCRATCH), np.uint8)
+        cdef Py_ssize_t i
+        if counts.shape[0] == 0:
+            return
+        with nogil:
+            if self.threads == 1 or is_forked():
+                for i in range(self.buckets):
+                    self.take_bucket(i, &memory[0], &counts[0], places[i], &scratch[0, 0])
+            else:
+                for i in prange(self.buckets, num_threads=self.threads, schedule="dynamic"):
+                    self.take_bucket(
+                        i, &memory[0], &counts[0], places[i], &scratch[threadid(), 0]
+                    )
+
+    cdef void take_bucket(
+        self, Py_ssize_t i, uint8_t *memory, uint64_t *counts, Py_ssize_t place, void *scratch
+    ) noexcept nogil:
+        if self.tallies[i].used:
+            ls_tally_take(
+                &self.order, &self.tallies[i], memory + place * self.order.size, counts + place,
+                scratch,
+            )
 
 
 cdef struct buckets:                    # what is done with each

@@ -188,10 +188,10 @@ def histogram(
     most 600 MB, and at most three times the image; for 64-bit ones at most 1.5 times the image,
     and 2 MB a thread. Up to 65,536 elements take up to 4 MB.
 
-    A sample of the image chooses the way: few values are found by a hash set for each thread (16 MB
-    at most; 32 MB to count up to two million of 32 bits), values that lie close together by a
-    bitmap of all 32-bit patterns, or one for each thread, others by sorting the image's elements
-    bucket by bucket.
+    A sample of the image chooses the way: few values are found by a hash set for each thread (20 MB
+    at most), 32-bit ones that lie close together, without counts, by a bitmap of all patterns, or
+    one for each thread. Else elements are dealt out to buckets, to be counted in hash tables, up to
+    two million values, or sorted.
 
     Examples
     --------

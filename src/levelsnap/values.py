@@ -16,6 +16,7 @@ from ._distinct import (
     Bitmap,
     Deal,
     Image,
+    Tallies,
     add_apart,
     by_set,
     count_patterns,
@@ -33,6 +34,7 @@ class Way(Enum):
     SORT = "np.sort"
     SET = "a hash set"
     BITMAP = "a bitmap of all 32-bit patterns"
+    TALLY = "elements dealt out to buckets, whose keys are counted in hash tables"
     DEAL = "elements dealt out to buckets, which are sorted"
 
 
@@ -62,8 +64,11 @@ SETS_LIMIT = 1 << 22
 # cache, as slots or a bitmap would not.
 CELLS_FROM = 1 << 13
 
-# Values that a set with cells counts: of more, too many find none.
-CELLS_LIMIT = 1 << 21
+# Values that a set with cells counts: the tables of buckets are quicker for more.
+CELLS_LIMIT = 1 << 19
+
+# Values that are counted in the hash tables of buckets, which have at most 8 slots for each.
+TALLY_LIMIT = 1 << 21
 
 # Above so many values threads that share a bitmap get into each other's way.
 BITMAP_LIMIT = 1 << 22
@@ -73,9 +78,6 @@ MAX_APART = 1 << 28
 
 # Bytes of a bitmap that are worth touching: more is slower than sorting.
 MAX_TOUCHED = 1 << 27
-
-# Bytes of a bitmap, its ranks and counts.
-MAX_COUNTED = 500_000_000
 
 # What a 32-bit count holds.
 MAX_COUNT = 1 << 31
@@ -98,9 +100,9 @@ MAX_BUCKETS = 1 << 12
 EVEN_BITS = 10
 EVEN_BUCKETS = 1 << EVEN_BITS
 
-# Elements that are dealt out at a time, and their buckets, to be counted by a bitmap.
-DEALT = 1 << 23
-DEALT_BUCKETS = 1 << 8
+# Elements that are dealt out at a time, and their buckets, to be counted in hash tables.
+DEALT = 1 << 24
+TALLIES = 1 << 9
 
 # Bytes for the keys of 32-bit images that are dealt out at a time, and what of them each thread
 # takes for its lines and for sorting.
@@ -138,10 +140,12 @@ def find_values(
     if plan.way is Way.SORT:
         return _by_sorting(array, dtype, where, mask, counted)
     found = None
-    if plan.way is Way.BITMAP:
-        found = _by_bitmap(image, dtype, threads, counted, plan)
+    if plan.way is Way.BITMAP and not counted:
+        found = _filled_bitmap(image, dtype, threads, plan).take(threads).view(dtype), None
     elif plan.way is Way.SET:
         found = _by_set(image, dtype, threads, counted, plan.home_bits)
+    elif plan.way is Way.TALLY:
+        found = _by_tallies(image, dtype, threads)
     return found or _by_dealing(image, dtype, threads, counted)
 
 
@@ -183,7 +187,7 @@ def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
             return Plan(Way.SET, home_bits=int(values / 2.2).bit_length())
         if few and not counted:
             return Plan(Way.SET, home_bits=max(int(1.5 * values).bit_length(), LEAST_HOME_BITS))
-    if dtype.itemsize == 4 and not (counted and (few or values > BITMAP_LIMIT)):
+    if dtype.itemsize == 4 and not counted:
         # Of bits in place of keys, which lie in pages of the same number.
         page = bits >> PAGE_BITS
         pages, huge_pages = (
@@ -194,7 +198,10 @@ def _choose(image: Image, dtype: np.dtype, threads: int, counted: bool) -> Plan:
         if touched <= min(4 * image.size, MAX_TOUCHED) and (dense or (few and pages <= NEAR_PAGES)):
             apart = values > BITMAP_LIMIT and threads * touched <= _apart_room(image)
             return Plan(Way.BITMAP, dense, apart)
-    return Plan(Way.SET if few else Way.DEAL)
+    if few:
+        return Plan(Way.SET)
+    tally = (counted or dtype.itemsize == 8) and values <= _tally_limit(image)
+    return Plan(Way.TALLY if tally else Way.DEAL)
 
 
 def _sample(image: Image, size: int) -> NDArray:
@@ -214,7 +221,7 @@ def _by_patterns(
         counts = np.zeros(patterns, np.uint64)
         wide = patterns * (BYTE_TABLES if dtype.itemsize == 1 else 1)
         narrow = patterns // 4 if dtype.itemsize == 2 and _spreads(image) else 0
-        for part in _parts(image, MAX_COUNT):
+        for part in _parts(image.size, MAX_COUNT):
             rows = np.zeros((threads, wide + narrow), np.uint32)
             count_patterns(image, *part, rows)
             for tables_here in rows[:, :wide], rows[:, wide:].view(np.uint8):
@@ -245,10 +252,10 @@ def _spreads(image: Image) -> bool:
     return image.size > SPREAD and len(np.unique(_sample(image, 1024))) > 970
 
 
-def _parts(image: Image, size: int) -> Iterator[tuple[int, int]]:
+def _parts(stop: int, size: int, start: int = 0) -> Iterator[tuple[int, int]]:
     """Where parts of at most `size` elements start and stop."""
-    for start in range(0, image.size, size):
-        yield start, min(start + size, image.size)
+    for first in range(start, stop, size):
+        yield first, min(first + size, stop)
 
 
 def _by_sorting(
@@ -288,35 +295,8 @@ def _cells_limit(image: Image, threads: int) -> int:
     return min(CELLS_LIMIT, image.size // (16 * threads), SETS_LIMIT // threads)
 
 
-def _by_bitmap(
-    image: Image, dtype: np.dtype, threads: int, counted: bool, plan: Plan
-) -> tuple[NDArray, NDArray[np.uint64] | None] | None:
-    """Set each element's bit; count by how many bits lie before it.
-
-    None if, unlike in the sample, they lie so far apart that counting would take too much memory.
-    """
-    bitmap = _filled_bitmap(image, dtype, threads, plan)
-    values = bitmap.take(threads).view(dtype)
-    if not counted:
-        return values, None
-    if 3 * bitmap.touched // 2 + 16 * len(values) > MAX_COUNTED:
-        return None
-    bitmap.rank()
-    counts = np.zeros(len(values), np.uint64)
-    here = np.zeros(len(values) + 2, np.uint32)
-    left = MAX_COUNT
-    for keys, starts in _deal_parts(image, dtype, threads):
-        bitmap.count_keys(keys, starts, here, threads)
-        left -= starts[-1]
-        if left < DEALT:
-            counts += here[1:-1]
-            here[:] = 0
-            left = MAX_COUNT
-    counts += here[1:-1]
-    return values, counts
-
-
 def _filled_bitmap(image: Image, dtype: np.dtype, threads: int, plan: Plan) -> Bitmap:
+    """Set each element's bit."""
     if plan.apart:
         bitmaps = [Bitmap(element_type(dtype), tables.ISA, dense=True) for _ in range(threads)]
         if add_apart(image, bitmaps, _apart_room(image) // threads):
@@ -333,46 +313,83 @@ def _apart_room(image: Image) -> int:
     return min(4 * image.size, MAX_APART)
 
 
-def _deal_parts(
-    image: Image, dtype: np.dtype, threads: int
-) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.intp]]]:
-    """The keys of part after part of the image, in buckets, and where these start."""
-    thresholds, _ = _make_buckets(image, dtype, DEALT_BUCKETS)
-    deal = _make_deal(image, thresholds, threads, kept=DEALT)
-    keys = np.empty(DEALT, np.uint32)
-    for part in _parts(image, DEALT):
-        sizes = deal.sizes(*part)
-        starts = _starts(sizes.sum(axis=0)[:-1])
-        places = np.full(sizes.shape, -1)
-        places[:, :-1] = _places(sizes[:, :-1], starts)
-        deal.out(*part, places, keys)
-        yield keys, starts
-
-
 def _by_set(
     image: Image, dtype: np.dtype, threads: int, counted: bool, home_bits: int
-) -> tuple[NDArray, NDArray[np.uint64]] | None:
+) -> tuple[NDArray, NDArray[np.uint64] | None] | None:
     """None if there are more values than the sets may hold."""
     limit = _set_limit(image, threads)
     found = by_set(image, tables.ISA, limit, counted, threads, home_bits)
     if found is None:
         return None
     values = fold_zero(found[0].astype(f"u{dtype.itemsize}").view(dtype))
-    counts = found[1][values == values]
-    values = values[values == values]
-    if dtype.itemsize == 4 and counted and counts.max(initial=0) < 1 << 32:
+    numbers = values == values
+    if counted:
+        return _summed(values[numbers], found[1][numbers])
+    values = np.sort(values[numbers])
+    return values[_firsts(values)], None
+
+
+def _tally_limit(image: Image) -> int:
+    """Values that may be counted in tables which take no more than half of the image's memory."""
+    return min(TALLY_LIMIT, image.size // 32)
+
+
+def _by_tallies(
+    image: Image, dtype: np.dtype, threads: int
+) -> tuple[NDArray, NDArray[np.uint64]] | None:
+    """Count keys bucket by bucket. None if there are far more values than the sample told."""
+    found = _tally(image, dtype, threads, 0)
+    for start in range(MAX_COUNT, image.size, MAX_COUNT):
+        more = found and _tally(image, dtype, threads, start)
+        found = more and _summed(*map(np.concatenate, zip(found, more, strict=True)))
+    return found
+
+
+def _tally(
+    image: Image, dtype: np.dtype, threads: int, start: int
+) -> tuple[NDArray, NDArray[np.uint64]] | None:
+    """As `_by_tallies`, of as many elements as 32 bits can count; part after part."""
+    thresholds, alone = _make_buckets(image, dtype, TALLIES)
+    size = min(DEALT, image.size // 4 + 1)
+    deal = _make_deal(image, thresholds, threads, kept=size)
+    tallies = Tallies(element_type(dtype), len(alone), threads, 2 * _tally_limit(image))
+    keys, totals = np.empty(size, dtype), np.zeros(len(alone), np.intp)
+    for part in _parts(min(image.size, start + MAX_COUNT), size, start):
+        sizes = deal.sizes(*part)[:, :-1]
+        here = sizes.sum(axis=0)
+        totals += here
+        starts = _starts(np.where(alone, 0, here))
+        places = np.where(alone, -1, _places(sizes, starts))
+        deal.out(*part, np.pad(places, ((0, 0), (0, 1)), constant_values=-1), keys)
+        if not tallies.add(keys, starts):
+            return None
+    used, lone = tallies.sizes(), np.flatnonzero(alone & (totals > 0))
+    used[lone] = 1
+    places = _starts(used)
+    values, counts = np.empty(places[-1], dtype), np.empty(places[-1], np.uint64)
+    tallies.take(values, counts, places)
+    values[places[lone]], counts[places[lone]] = thresholds[lone], totals[lone]
+    return values, counts
+
+
+def _summed(values: NDArray, counts: NDArray[np.uint64]) -> tuple[NDArray, NDArray[np.uint64]]:
+    """The distinct ones among some values, ascending, and the sums of their counts."""
+    if values.dtype.itemsize == 4 and counts.max(initial=0) < 1 << 32:
         # NumPy sorts numbers far more quickly than indices of them.
-        counts |= ordered_keys(values).astype(np.uint64) << np.uint64(32)
+        counts = counts | ordered_keys(values).astype(np.uint64) << np.uint64(32)
         counts.sort()
         counts &= np.uint64(0xFFFFFFFF)
-        values.sort()
+        values = np.sort(values)
     else:
         order = np.argsort(values)
         values, counts = values[order], counts[order]
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
-    if counted and len(starts):
-        counts = np.add.reduceat(counts, starts)
-    return values[starts], counts
+    starts = _firsts(values)
+    return values[starts], np.add.reduceat(counts, starts) if len(starts) else counts
+
+
+def _firsts(values: NDArray) -> NDArray[np.intp]:
+    """Where each of some ascending values occurs first."""
+    return np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
 
 
 def _by_dealing(

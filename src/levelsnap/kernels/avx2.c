@@ -441,14 +441,5 @@ void ls_see_bytes_avx2(const uint8_t *x, ptrdiff_t n, uint8_t *seen)
         seen[x[i]] = 1;
 }
 
-#define NAME count_by_rank
-#define POPCOUNT _mm_popcnt_u64
-#include "rank.inc.h"
-
-void ls_bitmap_count_avx2(const ls_counts *counts, const uint32_t *x, ptrdiff_t n)
-{
-    count_by_rank(counts, x, n);
-}
-
 LS_TARGET_END
 #endif

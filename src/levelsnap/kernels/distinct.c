@@ -34,6 +34,7 @@
 #define MIX 0x9E3779B97F4A7C15u /* leading bits of a product with it are a hash */
 #define FIRST_BITS 11
 #define FIRST_KEYS (1 << FIRST_BITS) /* of a bucket, that tell whether many occur twice */
+#define TALLY_BITS 10        /* of the number of slots that counting starts with */
 #define FETCHED 64           /* keys whose words are asked for before they are read */
 
 static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
@@ -417,17 +418,29 @@ ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n)
     return order->size == 4 ? count_unique32(keys, n) : count_unique64(keys, n);
 }
 
+int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, ptrdiff_t n)
+{
+    return order->size == 4 ? tally32(tally, keys, n) : tally64(tally, keys, n);
+}
+
+void ls_tally_take(const ls_order *order, const ls_tally *tally, void *elements, uint64_t *counts,
+                   void *scratch)
+{
+    if (order->size == 4)
+        tally_take32(order, tally, elements, counts, scratch);
+    else
+        tally_take64(order, tally, elements, counts, scratch);
+}
+
 /* The bitmap of 32-bit keys */
 
 #define BITMAP_SIZE ((size_t)1 << 29)
-#define BEFORE_SIZE (BITMAP_SIZE / 2)
 #define PAGE_WORDS (1 << (LS_PAGE_BITS - 6))
 
 int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
 {
     ls_order_of(&bitmap->order, type);
     bitmap->isa = isa;
-    bitmap->before = NULL;
     bitmap->words = ls_map(BITMAP_SIZE, dense);
     bitmap->pages = calloc(LS_PAGES, 1);
     return !bitmap->words || !bitmap->pages;
@@ -436,7 +449,6 @@ int ls_bitmap_start(ls_bitmap *bitmap, ls_type type, ls_isa isa, int dense)
 void ls_bitmap_free(ls_bitmap *bitmap)
 {
     ls_unmap(bitmap->words, BITMAP_SIZE);
-    ls_unmap(bitmap->before, BEFORE_SIZE);
     free(bitmap->pages);
 }
 
@@ -564,48 +576,4 @@ void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements)
     FOR_WORDS(bitmap, w, page, page + LS_GROUP_PAGES)
         for (uint64_t bits = bitmap->words[w]; bits; bits &= bits - 1)
             *elements++ = element32(&bitmap->order, (uint32_t)(w << 6) + lowest_bit(bits));
-}
-
-/* One more key, that of a NaN, lies before all values, so that NaN below them are not counted as
- * the first; those above come after the last. -0.0 comes just before 0.0, and counts as it. */
-int ls_bitmap_rank(ls_bitmap *bitmap, int dense)
-{
-    uint32_t before = bitmap->order.low == 0;
-    bitmap->before = ls_map(BEFORE_SIZE, dense);
-    if (!bitmap->before)
-        return 1;
-    if (bitmap->order.low > 0)
-        ls_bitmap_put(bitmap, (uint32_t)bitmap->order.low - 1);
-    if (bitmap->order.zeros)
-        MARK(bitmap->pages + (((uint32_t)bitmap->order.top - 1) >> LS_PAGE_BITS));
-    FOR_WORDS(bitmap, w, 0, LS_PAGES) {
-        bitmap->before[w] = before;
-        before += count_bits(bitmap->words[w]);
-    }
-    return 0;
-}
-
-#define NAME count_by_rank
-#define POPCOUNT count_bits
-#include "rank.inc.h"
-
-int ls_bitmap_count(void *counts_, const void *x, ptrdiff_t n)
-{
-    const ls_counts *counts = counts_;
-#ifdef LS_X86
-    if (counts->bitmap->isa >= LS_AVX2) {
-        ls_bitmap_count_avx2(counts, x, n);
-        return 0;
-    }
-#endif
-    count_by_rank(counts, x, n);
-    return 0;
-}
-
-void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, ptrdiff_t n)
-{
-    ls_bitmap as_they_are = *counts->bitmap;
-    ls_counts of_keys = {&as_they_are, counts->counts};
-    as_they_are.order.flip = as_they_are.order.top = 0;
-    ls_bitmap_count(&of_keys, keys, n);
 }

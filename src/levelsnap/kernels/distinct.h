@@ -49,7 +49,6 @@ ls_visitor ls_count_bytes, ls_count_pairs, ls_count_spread_pairs;
 typedef struct {
     uint64_t *words;  /* 2^32 bits, mapped */
     uint8_t *pages;   /* which pages of keys have any */
-    uint32_t *before; /* how many lie before each word, mapped */
     ls_order order;
     ls_isa isa;
     ptrdiff_t room;   /* groups of LS_HUGE_PAGES that may yet be written to, unless it is shared */
@@ -75,19 +74,6 @@ ptrdiff_t ls_bitmap_size(const ls_bitmap *bitmap, size_t page);
 
 /* The elements of as many pages, ascending. */
 void ls_bitmap_take(const ls_bitmap *bitmap, size_t page, uint32_t *elements);
-
-/* Prepares for counting. Nonzero: no memory. */
-int ls_bitmap_rank(ls_bitmap *bitmap, int dense);
-
-typedef struct {
-    const ls_bitmap *bitmap;
-    uint32_t *counts; /* of NaN, of each distinct value, of NaN */
-} ls_counts;
-
-void ls_bitmap_count_keys(const ls_counts *counts, const uint32_t *keys, ptrdiff_t n);
-
-/* Counts elements that have all been added; the state is an ls_counts. */
-ls_visitor ls_bitmap_count;
 
 /* 32 and 64 bits, few values */
 
@@ -155,6 +141,20 @@ ptrdiff_t ls_unique(const ls_order *order, void *keys, ptrdiff_t n, uint64_t *co
 
 /* Turns the keys of a bucket into their distinct elements, ascending, and returns their number. */
 ptrdiff_t ls_distinct(const ls_order *order, void *keys, ptrdiff_t n, void *scratch);
+
+/* How often each key of a bucket occurs, in a hash table that grows; zeros at first. */
+typedef struct {
+    void *slots; /* a key and its count, each of a key's size */
+    int log2;    /* of the number of slots */
+    ptrdiff_t used;
+} ls_tally;
+
+/* Adds keys. Nonzero: no memory. */
+int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, ptrdiff_t n);
+
+/* The `used` distinct elements, ascending, and their counts. */
+void ls_tally_take(const ls_order *order, const ls_tally *tally, void *elements, uint64_t *counts,
+                   void *scratch);
 
 /* Of ascending elements, all NaN behind them, leaves the distinct ones that are not NaN. */
 ptrdiff_t ls_unique_elements(const ls_order *order, void *elements, ptrdiff_t n, uint64_t *counts);

@@ -180,19 +180,26 @@ static void NAME_(deal)(const ls_deal *deal, const KEY *x, const uint16_t *label
     const ls_order order = deal->order;
     const ptrdiff_t before = (ptrdiff_t)((uintptr_t)deal->keys % LINE / sizeof(KEY));
     ptrdiff_t *next = deal->next;
-    KEY *lines = (KEY *)deal->lines, key[TILE];
+    KEY *lines = (KEY *)deal->lines;
+#if BITS == 32 /* in vectors; those of the baseline do not compare longer ones */
+    KEY key[TILE];
     for (ptrdiff_t i = 0; i < n; i++)
         key[i] = NAME_(folded_key)(&order, x[i]);
+#define KEY_AT(i) key[i]
+#else
+#define KEY_AT(i) NAME_(folded_key)(&order, x[i])
+#endif
     for (ptrdiff_t i = 0; i < n; i++) {
         const ptrdiff_t bucket = label[i], to = next[bucket];
         const ptrdiff_t slot = (to + before) & (PER_LINE - 1);
         if (to < 0)
             continue;
-        lines[bucket * PER_LINE + slot] = key[i];
+        lines[bucket * PER_LINE + slot] = KEY_AT(i);
         next[bucket] = to + 1;
         if (slot == PER_LINE - 1)
             NAME_(write)(deal, bucket, lines + bucket * PER_LINE);
     }
+#undef KEY_AT
 }
 
 static void NAME_(deal_rest)(const ls_deal *deal, ptrdiff_t buckets)
@@ -399,6 +406,82 @@ static ptrdiff_t NAME_(drop_repeated)(KEY *keys, ptrdiff_t n, KEY low, KEY *slot
     if (found < i)
         keys[found++ + (n - i)] = low;
     return found + (n - i);
+}
+
+/* Counting in a hash table, with linear probing. */
+
+typedef struct {
+    KEY key, count; /* 0: empty */
+} NAME_(slot);
+
+/* Where a key is, or may be put. */
+static INLINE NAME_(slot) * NAME_(slot_of)(const ls_tally *tally, KEY key)
+{
+    NAME_(slot) *slots = tally->slots;
+    const size_t last = ((size_t)1 << tally->log2) - 1;
+    size_t at = (size_t)(key * (uint64_t)MIX >> (64 - tally->log2));
+    while (slots[at].key != key && slots[at].count != 0)
+        at = (at + 1) & last;
+    return slots + at;
+}
+
+static int NAME_(tally_grow)(ls_tally *tally)
+{
+    const ls_tally old = *tally;
+    const NAME_(slot) *from = old.slots;
+    const size_t size = from ? (size_t)1 << old.log2 : 0;
+    tally->log2 = from ? old.log2 + 1 : TALLY_BITS;
+    tally->slots = calloc((size_t)1 << tally->log2, sizeof *from);
+    if (!tally->slots) {
+        *tally = old;
+        return LS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < size; i++)
+        if (from[i].count)
+            *NAME_(slot_of)(tally, from[i].key) = from[i];
+    free(old.slots);
+    return 0;
+}
+
+static int NAME_(tally)(ls_tally *tally_, const KEY *keys, ptrdiff_t n)
+{
+    ls_tally tally = *tally_; /* writing slots cannot alter it */
+    const ptrdiff_t size = tally.slots ? (ptrdiff_t)sizeof(NAME_(slot)) << tally.log2 : 0;
+    int failed = 0;
+    /* Slots of before: in order they come more quickly than one by one. */
+    for (ptrdiff_t at = 0; size / LINE < n && at < size; at += LINE)
+        LS_PREFETCH((const char *)tally.slots + at);
+    for (ptrdiff_t count; n > 0 && !failed; n -= count, keys += count) {
+        count = smaller(n, BATCH);
+        if (!tally.slots || tally.used + count > (ptrdiff_t)1 << (tally.log2 - 2)) {
+            failed = NAME_(tally_grow)(&tally);
+            count = 0;
+        }
+        for (ptrdiff_t i = 0; i < count; i++) {
+            NAME_(slot) *slot = NAME_(slot_of)(&tally, keys[i]);
+            if (slot->count++ == 0) {
+                slot->key = keys[i];
+                tally.used++;
+            }
+        }
+    }
+    *tally_ = tally;
+    return failed;
+}
+
+static void NAME_(tally_take)(const ls_order *order, const ls_tally *tally, KEY *keys,
+                              uint64_t *counts, void *scratch)
+{
+    const NAME_(slot) *slots = tally->slots;
+    ptrdiff_t found = 0;
+    for (size_t at = 0; at < (size_t)1 << tally->log2; at++)
+        if (slots[at].count)
+            keys[found++] = slots[at].key;
+    NAME_(sort)(keys, found, scratch);
+    for (ptrdiff_t i = 0; i < found; i++) {
+        counts[i] = NAME_(slot_of)(tally, keys[i])->count;
+        keys[i] = NAME_(element)(order, keys[i]);
+    }
 }
 
 /* About how many of n keys are distinct, by how many of some of them occur twice. The scratch holds

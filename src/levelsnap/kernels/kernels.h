@@ -60,7 +60,6 @@ void ls_see_bytes_vbmi(const uint8_t *x, ptrdiff_t n, uint8_t *seen);
 
 void ls_bitmap_put(const ls_bitmap *bitmap, uint32_t key);
 void ls_bitmap_add_avx512(const ls_bitmap *bitmap, const uint32_t *x, ptrdiff_t n);
-void ls_bitmap_count_avx2(const ls_counts *counts, const uint32_t *x, ptrdiff_t n);
 
 /* The home of bits in a set: the leading log2 bits of 32, of low * LS_LOW + high * LS_HIGH. */
 #define LS_LOW 0x9E3779B1u
