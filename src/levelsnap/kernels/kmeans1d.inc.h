@@ -569,6 +569,34 @@ static void move_rows(const ls_ladder *p, ptrdiff_t start, ptrdiff_t size, doubl
     }
 }
 
+enum { LAST = LS_LEAF - 1, NARROW_BLOCK = 24 };
+
+/* Lets the steps first .. last - 1 of a block, which are constants, consider a candidate. */
+static INLINE void consider_row(const double *least, const double *costs, VEC *best, ptrdiff_t i,
+                                int first, int last)
+{
+    const VEC before = LOADV(least + i * LS_LEAF);
+    for (int l = first; l < last; l++)
+        best[l] = MINV(ADDV(before, SPREAD(costs[(l + 1 - i) * LS_LEAF + l])), best[l]);
+}
+
+/* Whether a candidate for the last step of a block costs no more than a limit, at any price. */
+static INLINE int is_within(const double *least, const double *costs, ptrdiff_t i, VEC limit)
+{
+    const VEC cost = SPREAD(costs[(LS_LEAF - i) * LS_LEAF + LAST]);
+    return ANY(ADDV(LOADV(least + i * LS_LEAF), cost), limit);
+}
+
+/* Settles the row of a block's step `own`, and lets those behind it consider it. That is a constant:
+ * a loop would keep what is best in memory. */
+static INLINE void settle_own(const double *costs, VEC *best, VEC lower, double *settled, int own)
+{
+    const VEC before = ADDV(best[own], lower);
+    STOREV(settled + own * LS_LEAF, before);
+    for (int l = own + 1; l < LS_LEAF; l++)
+        best[l] = MINV(ADDV(before, SPREAD(costs[(l - own) * LS_LEAF + l])), best[l]);
+}
+
 /* Settles the rows b + 1 .. b + LS_LEAF at LANES of the prices, of which `lowered` are lower bounds;
  * candidates start at `low`. Returns where those for later rows start. */
 static INLINE ptrdiff_t climb_block(const ls_ladder *p, const double *lowered, ptrdiff_t b,
@@ -577,6 +605,7 @@ static INLINE ptrdiff_t climb_block(const ls_ladder *p, const double *lowered, p
     const double *costs = p->costs + b * LS_LEAF;
     double *least = p->rows + v * LANES;
     const VEC price = LOADV(p->prices + v * LANES), tiny = MULV(price, SPREAD(0x1p-15));
+    const VEC slack = MULV(price, SPREAD(LS_LADDER_SLACK));
     const VEC lower = LOADV(lowered + v * LANES);
     VEC best[LS_LEAF];
     ptrdiff_t i = low;
@@ -584,26 +613,36 @@ static INLINE ptrdiff_t climb_block(const ls_ladder *p, const double *lowered, p
         best[l] = SPREAD(INFINITY);
     /* Candidates that already cost more without their group are no good, nor are all behind, as
      * least costs never decrease. */
-    for (; i <= b && ANY(LOADV(least + i * LS_LEAF), ADDV(best[LS_LEAF - 1], tiny)); i++) {
-        const VEC before = LOADV(least + i * LS_LEAF);
-        for (int l = 0; l < LS_LEAF; l++) {
-            const VEC cost = SPREAD(costs[(l + 1 - i) * LS_LEAF + l]);
-            best[l] = MINV(ADDV(before, cost), best[l]);
-        }
+    if (b - low < NARROW_BLOCK)
+        for (; i <= b && ANY(LOADV(least + i * LS_LEAF), ADDV(best[LAST], tiny)); i++)
+            consider_row(least, costs, best, i, 0, LS_LEAF);
+    else {
+        for (; i <= b && ANY(LOADV(least + i * LS_LEAF), ADDV(best[LAST], tiny)); i++)
+            consider_row(least, costs, best, i, LAST, LS_LEAF);
+        /* What is worse for the last step than a candidate before it is for the other steps, too. */
+        const VEC limit = ADDV(best[LAST], slack);
+        ptrdiff_t high = i - 1;
+        while (high > low && !is_within(least, costs, high, limit))
+            high--;
+        for (ptrdiff_t c = low; c <= high; c++)
+            consider_row(least, costs, best, c, 0, LAST);
     }
-    for (int own = 0; own < LS_LEAF; own++) {
-        const VEC before = ADDV(best[own], lower);
-        STOREV(least + (b + 1 + own) * LS_LEAF, before);
-        if (i > b)
-            for (int l = own + 1; l < LS_LEAF; l++) {
-                const VEC cost = SPREAD(p->costs[(l - own) * LS_LEAF + l]);
-                best[l] = MINV(ADDV(before, cost), best[l]);
-            }
-    }
+    double *settled = least + (b + 1) * LS_LEAF;
+    if (i > b) {
+        settle_own(p->costs, best, lower, settled, 0);
+        settle_own(p->costs, best, lower, settled, 1);
+        settle_own(p->costs, best, lower, settled, 2);
+        settle_own(p->costs, best, lower, settled, 3);
+        settle_own(p->costs, best, lower, settled, 4);
+        settle_own(p->costs, best, lower, settled, 5);
+        settle_own(p->costs, best, lower, settled, 6);
+        settle_own(p->costs, best, lower, settled, 7);
+    } else
+        for (int l = 0; l < LS_LEAF; l++)
+            STOREV(settled + l * LS_LEAF, ADDV(best[l], lower));
     /* What is worse than the best candidate for the last step is for all behind. */
-    const VEC most = ADDV(best[LS_LEAF - 1], MULV(price, SPREAD(LS_LADDER_SLACK)));
-    while (low < b && !ANY(ADDV(LOADV(least + low * LS_LEAF),
-                                SPREAD(costs[(LS_LEAF - low) * LS_LEAF + LS_LEAF - 1])), most))
+    const VEC most = ADDV(best[LAST], slack);
+    while (low < b && !is_within(least, costs, low, most))
         low++;
     return low;
 }
