@@ -36,7 +36,7 @@ from cython.parallel cimport prange
 from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from levelsnap._team cimport is_forked
+from levelsnap._team cimport is_forked, meet
 
 from enum import IntEnum
 
@@ -547,6 +547,7 @@ def run_passes(
     """
     cdef ls_pass runs[2]
     cdef Py_ssize_t steps[2]
+    cdef long arrived = 0
     cdef Py_ssize_t t
     for t in range(2):
         begin_pass(&runs[t], points, t, price, least, scratch)
@@ -562,8 +563,10 @@ def run_passes(
                 for t in range(2):
                     ls_pass_run(&runs[t], steps[t], isa)
             else:
+                arrived = 0
                 for t in prange(2, num_threads=threads, schedule="static"):
                     ls_pass_run(&runs[t], steps[t], isa)
+                    meet(&arrived, 2)
             with gil:
                 PyErr_CheckSignals()
                 if progress is not None:
@@ -619,6 +622,7 @@ def is_only_path(
     cdef Py_ssize_t at[2]
     cdef Py_ssize_t groups[2]
     cdef bint only[2]
+    cdef long arrived = 0
     cdef Py_ssize_t t
     for t in range(2):
         begin_pass(&runs[t], points, t, price, least, scratch)
@@ -635,6 +639,7 @@ def is_only_path(
                 only[t] = ls_is_only_of(isa)(
                     &runs[t], &edges[at[t]], groups[t], least[1 - t, edges[at[t]]], limit
                 )
+                meet(&arrived, 2)
     return only[0] and only[1]
 
 
@@ -700,6 +705,7 @@ def climb(
         LADDER_LONGEST values.
     """
     cdef ls_ladder ladders[2]
+    cdef long arrived = 0
     cdef Py_ssize_t base[2]
     cdef Py_ssize_t t
     for t in range(2):
@@ -712,6 +718,7 @@ def climb(
         else:
             for t in prange(2, num_threads=threads, schedule="static"):
                 base[t] = ls_climb_of(isa)(&ladders[t])
+                meet(&arrived, 2)
     return min(base[0], base[1])
 
 
@@ -751,6 +758,7 @@ def ladder_back(
     cdef ls_ladder ladders[2]
     cdef Py_ssize_t groups[2]
     cdef double errors[2]
+    cdef long arrived = 0
     cdef Py_ssize_t t
     for t in range(2):
         begin_ladder(&ladders[t], t, x, None, prices, which, least, origins, first)
@@ -765,6 +773,7 @@ def ladder_back(
                 groups[t] = ls_ladder_back(
                     &ladders[t], steps[t], &paths[t, 0], &gaps[t, 0], &errors[t]
                 )
+                meet(&arrived, 2)
     return (groups[0], groups[1]), (errors[0], errors[1])
 
 
@@ -815,6 +824,7 @@ def ascend(
     """
     cdef ls_ascent ascents[2]
     cdef bint done[2]
+    cdef long arrived = 0
     cdef Py_ssize_t t
     for t in range(2):
         begin_ascent(&ascents[t], t, x, price, least, previous, first, scratch)
@@ -825,6 +835,7 @@ def ascend(
         else:
             for t in prange(2, num_threads=threads, schedule="static"):
                 done[t] = ls_ascend_of(isa)(&ascents[t])
+                meet(&arrived, 2)
     return done[0] and done[1]
 
 
@@ -864,6 +875,7 @@ def descend(
     cdef ls_ascent ascents[2]
     cdef Py_ssize_t groups[2]
     cdef double low[2]
+    cdef long arrived = 0
     cdef Py_ssize_t t
     for t in range(2):
         begin_ascent(&ascents[t], t, x, price, least, previous, first, scratch)
@@ -874,6 +886,7 @@ def descend(
         else:
             for t in prange(2, num_threads=threads, schedule="static"):
                 groups[t] = ls_descend(&ascents[t], steps[t], behind[t], &paths[t, 0], &low[t])
+                meet(&arrived, 2)
     return (groups[0], groups[1]), (low[0], low[1])
 
 

@@ -19,6 +19,7 @@ cdef extern from "team.h" nogil:
     bint ls_team_forked()
     int ls_team_take(int threads)
     void ls_team_give_back(int threads)
+    void ls_team_meet(long *arrived, int parts)
 
 OPENMP = LS_OPENMP
 
@@ -37,6 +38,11 @@ def openmp_limit():
 cpdef bint is_forked() noexcept nogil:
     """Whether this process is the child of a fork."""
     return ls_team_forked()
+
+
+cdef void meet(long *arrived, int parts) noexcept nogil:
+    """See ls_team_meet."""
+    ls_team_meet(arrived, parts)
 
 
 cdef class Team:

@@ -1,5 +1,9 @@
 #include "team.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #ifdef _MSC_VER
 #include <intrin.h>
 #define LOAD(p) _InterlockedOr(p, 0)
@@ -9,6 +13,17 @@
 #define LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define ADD(p, n) ((void)__atomic_fetch_add(p, n, __ATOMIC_RELAXED))
 #define REPLACE(p, old, new) __sync_bool_compare_and_swap(p, old, new)
+#endif
+
+/* Some ten nanoseconds each. */
+#define MEETING 4096
+#if defined(__SSE2__) || defined(_M_X64)
+#include <emmintrin.h>
+#define PAUSE() _mm_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("isb")
+#else
+#define PAUSE() ((void)0)
 #endif
 
 static volatile long in_flight;
@@ -60,4 +75,17 @@ int ls_team_take(int threads)
 void ls_team_give_back(int threads)
 {
     ADD(&in_flight, -(long)threads);
+}
+
+void ls_team_meet(long *arrived, int parts)
+{
+#ifdef _OPENMP
+    ADD(arrived, 1);
+    if (omp_get_num_threads() == parts)
+        for (int i = 0; i < MEETING && LOAD(arrived) < parts; i++)
+            PAUSE();
+#else
+    (void)arrived;
+    (void)parts;
+#endif
 }
