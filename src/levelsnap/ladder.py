@@ -37,12 +37,18 @@ MOST_STEP = 1.0
 # Beyond the prices of a climb the price of k groups is not guessed farther than this logarithm.
 FARTHEST = 8.0
 MOST_CLIMBS = 8
+# The `spread` of a climber that is to find k groups; and of one whose values stand for others, so
+# that the price of k among these is rather that of several numbers of groups.
+EXACT = 0.2
+AVERAGED = 0.35
 # Numbers of groups that are so far apart at two prices follow a smooth curve between.
 SMOOTH = 256
 # Values of a sample, and of each run of neighbours in it.
 SAMPLE = 1 << 12
 SAMPLE_RUN = 1 << 7
 CELLS_OF_GROUP = 12
+# Values from which cells are quicker than a climb more.
+FEWEST_GATHERED = 1 << 18
 # Neighbours whose groups or cells are about equally large.
 GATHERED = 1 << 6
 # Where prices between two are tried.
@@ -214,6 +220,9 @@ class Climber:
         To begin with.
     step : float
         Between the logarithms of the first prices.
+    spread : float
+        Between the numbers of groups at neighbouring prices, over the root of the gap in which k
+        was found before.
     close : bool
         Whether the first price is about right, so that lower ones are not tried.
 
@@ -227,10 +236,16 @@ class Climber:
     """
 
     def __init__(
-        self, ladder: Ladder, k: float, price: float, step: float, close: bool = False
+        self,
+        ladder: Ladder,
+        k: float,
+        price: float,
+        step: float,
+        spread: float,
+        close: bool = False,
     ) -> None:
         self.ladder, self._k, self._close = ladder, k, close
-        self._price, self._step = price, step
+        self._price, self._step, self._spread = price, step, spread
         self._power = _power(ladder.size, k)
         self._most_power = 4 * self._power
         self.gap = np.inf
@@ -288,7 +303,8 @@ class Climber:
                 # Some beyond both, to see how many groups the tie is between.
                 self._step = (self._high - self._low) / LIKELIEST
             elif found:
-                self._step = self._power * _spacing(self.gap) / self._k
+                spacing = max(self._spread * max(self.gap, 0.0) ** 0.5, 0.3)
+                self._step = self._power * spacing / self._k
             else:
                 self._step = min(2 * self._step, max(self._step, FIRST_STEP))
             if found:
@@ -327,7 +343,7 @@ def about_price(
     `step`: between the logarithms of the first prices to try; `gap`: between numbers of groups that
     k is to be found within.
     """
-    climber = Climber(Ladder(x, weights, threads), k, price, step)
+    climber = Climber(Ladder(x, weights, threads), k, price, step, AVERAGED)
     before = np.inf
     while climber.approach() and gap < climber.gap <= before / 2:
         before = climber.gap
@@ -393,12 +409,12 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
         # As the root of how many values of the sample have a cut before them, or have none.
         fewer = min(part, SAMPLE - part)
         price, off = found, 0.8 * fewer**0.5 * (n / SAMPLE)
-        if n >= 2 * CELLS_OF_GROUP * k:
+        if n >= max(2 * CELLS_OF_GROUP * k, FEWEST_GATHERED):
             found = gathered_price(x, k, price, off, CELLS_OF_GROUP, 8, threads)
             if found is not None:
                 price, off = found, 4
-    step = _power(n, k) * off / k
-    climber = Climber(Ladder(x, None, threads), k, price, step, n > 4 * SAMPLE)
+    step = 0.5 * _power(n, k) * off / k
+    climber = Climber(Ladder(x, None, threads), k, price, step, EXACT, n > 4 * SAMPLE)
     for _ in range(MOST_CLIMBS):
         if not climber.approach():
             break
@@ -478,8 +494,3 @@ def _closest(
             lines = [*lines, line]
     more = sorted(line for line in lines if line.groups > k)[:1]
     return more + sorted(line for line in lines if line.groups < k)[-1:]
-
-
-def _spacing(gap: float) -> float:
-    """Of numbers of groups, to find k between two so far apart, that of evenly many misses."""
-    return max(0.35 * max(gap, 0.0) ** 0.5, 0.3)
