@@ -509,7 +509,7 @@ cdef class Deal:
         Py_ssize_t kept=0, int shift=0,
     ):
         self.image = image
-        self.labels = np.empty(kept, np.uint16)
+        self.labels = np.empty(kept + threads, np.uint16)
         self.held = table
         if table is not None:
             self.table = table.table
@@ -545,7 +545,7 @@ cdef class Deal:
         cdef uint8_t[::1] line = lines
         cdef uint8_t[::1] memory = None if keys is None else keys.view(np.uint8)
         cdef uint16_t[::1] labels = self.labels
-        cdef bint few = stop - start <= labels.shape[0]
+        cdef bint few = stop - start <= labels.shape[0] - self.threads
         cdef Py_ssize_t share = (stop - start + self.threads - 1) // self.threads
         cdef ls_deal *states = <ls_deal *>PyMem_Calloc(self.threads, sizeof(ls_deal))
         cdef int t
