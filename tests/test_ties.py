@@ -44,21 +44,23 @@ def test_the_lowest_of_the_best(kind, bits, monkeypatch):
             cuts = exact_cuts(x, None, k).tolist()
             low, high = prices_of(x, k)
             for price in (low, high, (low + high) / 2, low * (1 + Fraction(1, 2**30))):
-                edges = ties.tied_edges(x, k, float(price))
-                if edges is not None:
-                    assert edges.tolist() == [0, *cuts, len(x)]
-                    found += 1
-    assert found > 20 or kind == "two far"
+                for threads, tied in ((1, True), (2, True), (2, False)):
+                    edges = ties.tied_edges(ties.whole_values(x), k, float(price), threads, tied)
+                    if edges is not None:
+                        assert edges.tolist() == [0, *cuts, len(x)]
+                        found += 1
+    assert found > 60 or kind == "two far"
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("bits", TIES_BITS)
-def test_the_price_is_looked_for(bits, monkeypatch):
+def test_the_price_is_looked_for(bits, threads, monkeypatch):
     monkeypatch.setattr(ties, "TIES_BITS", [bits])
     x = np.cumsum(np.random.default_rng(5).integers(1, 3, 300)).astype(np.float64)
     for k in (60, 100, 150, 160, 250):
         low, high = prices_of(x, k)
         for price in (float(low) / 1.5, float(high) * 1.5):
-            edges = ties.tied_edges(x, k, price)
+            edges = ties.tied_edges(ties.whole_values(x), k, price, threads)
             assert edges is not None
             assert edges[1:-1].tolist() == exact_cuts(x, None, k).tolist()
 
@@ -73,14 +75,14 @@ def test_as_by_graphs(k, dtype, monkeypatch):
         values = np.unique((random.random(6000) * 65_535).astype(dtype))
     by_integers = []
 
-    def tied_edges(*args):
-        by_integers.append(ties.tied_edges(*args))
+    def tied_edges(*args, **options):
+        by_integers.append(ties.tied_edges(*args, **options))
         return by_integers[-1]
 
     monkeypatch.setattr(ladder, "tied_edges", tied_edges)
     cuts = best_cuts(Problem(values, None), k)
     assert dtype == np.float32 or k == 900 or any(edges is not None for edges in by_integers)
-    monkeypatch.setattr(ladder, "tied_edges", lambda *_: None)
+    monkeypatch.setattr(ladder, "tied_edges", lambda *_, **__: None)
     assert cuts.tolist() == best_cuts(Problem(values, None), k).tolist()
 
 
@@ -95,9 +97,13 @@ def test_nearly_as_many_groups_as_values():
 
 def test_what_integers_do_not_hold():
     """Groups of very many values, values without a common unit, and hopeless prices."""
-    assert ties.tied_edges(np.arange(1000.0), 10, 2e5) is None
-    assert ties.tied_edges(np.sort(np.random.default_rng(7).random(1000) ** 3), 500, 1e-6) is None
-    assert ties.tied_edges(np.array([0.0, 2.0**-40, 1.0, 2.0**30]), 2, 1.0) is None
+    assert ties.tied_edges(ties.whole_values(np.arange(1000.0)), 10, 2e5, 1) is None
     for price in (1e-9, 0.0, -1.0, np.inf, np.nan):
-        assert ties.tied_edges(np.arange(100.0), 50, price) is None
-    assert ties.tied_edges(np.arange(100.0) * 2.0**-600, 50, 1e-300) is None
+        assert ties.tied_edges(ties.whole_values(np.arange(100.0)), 50, price, 2) is None
+    assert ties.tied_edges(None, 50, 1.0, 1) is None
+    wide = np.array([0.0, 1.0, 2.0**58, 2.0**58 + 64])
+    uneven = np.sort(np.random.default_rng(7).random(1000) ** 3)
+    far = np.array([0.0, 2.0**-40, 1.0, 2.0**30])
+    for x in (wide, uneven, far, np.arange(100.0) * 2.0**-600):
+        assert ties.whole_values(x) is None
+    assert ties.whole_values(wide[:2] * 2.0**-90).bit == -90

@@ -114,7 +114,8 @@ cdef extern from "kmeans1d.h" nogil:
         bint wide
         const int64_t *parts
         uint64_t price[2]
-        void *least
+        uint64_t *sums
+        void *costs
         uint64_t total[2]
         int32_t *previous
         int32_t *fewest
@@ -908,6 +909,7 @@ cdef class Ties:
     Parameters
     ----------
     x : (n,) int64 array
+        From 0 to less than 2**64 / longest.
     parts : (longest + 1,) int64 array
         The parts of 1 that costs and the price count in, a common multiple of 1 .. longest, divided
         by each of these; the first is not used.
@@ -919,48 +921,68 @@ cdef class Ties:
 
     def __init__(self, const int64_t[::1] x not None, const int64_t[::1] parts not None, int bits):
         cdef ls_ties *t = &self.ties
-        cdef uint64_t[::1] least = np.empty((x.shape[0] + 1) * (bits // 64), np.uint64)
+        cdef uint64_t[:, ::1] sums = np.empty((1 + bits // 32, x.shape[0] + 1), np.uint64)
         cdef int32_t[:, ::1] numbers = np.empty((3, x.shape[0] + 1), np.int32)
-        self.arrays = x, parts, least, numbers
+        self.arrays = x, parts, sums, numbers
         t.n = x.shape[0]
         t.x = &x[0]
         t.longest = parts.shape[0] - 1
         t.wide = bits > 64
         t.total[1] = 0
         t.parts = &parts[0]
-        t.least = &least[0]
+        t.sums = &sums[0, 0]
+        t.costs = &sums[1, 0]
         t.previous, t.fewest, t.most = &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
-
-    def run(self, object price):
-        """Find the best groups at a price, 2**5 longest (price + parts[1]) < 2**(bits - 2).
-
-        Returns
-        -------
-        fewest, most : int
-            How many they can be.
-        least : int
-            Their cost, with their prices, modulo 2**bits.
-
-        None: a group may hold more values than `longest`.
-        """
-        cdef ls_ties *t = &self.ties
-        cdef Py_ssize_t done = 0, n = t.n
-        cdef bint found = True
-        t.price[1], t.price[0] = divmod(price, 2**64)
-        with nogil:
-            while found and done <= n:
-                found = ls_ties_run(t, done, min(done + BAND_STEPS, n + 1))
-                done += BAND_STEPS
-                with gil:
-                    PyErr_CheckSignals()
-        if not found:
-            return None
-        return t.fewest[n], t.most[n], t.total[0] + (<object>t.total[1] << 64)
 
     def path(self, int64_t[::1] edges not None):
         """The edges of the lowest of the best k groups, after a run that has found such."""
         with nogil:
             ls_ties_path(&self.ties, edges.shape[0] - 1, &edges[0])
+
+
+def run_ties(some not None, prices not None):
+    """Find the best groups at one price or, with two threads, at two.
+
+    Parameters
+    ----------
+    some : sequence of one or two Ties
+        Of the same values.
+    prices : sequence of as many int
+        2**5 longest (price + parts[1]) < 2**(bits - 2).
+
+    Returns
+    -------
+    list of (int, int, int) or None
+        Of each, the fewest and the most of the best groups, and their cost with their prices,
+        modulo 2**bits. None: a group may hold more values than `longest`.
+    """
+    cdef ls_ties *ties[2]
+    cdef int count = <int>len(some), failed = 0, t
+    cdef Py_ssize_t done = 0, n = 0
+    cdef long arrived
+    for t in range(count):
+        ties[t] = &(<Ties?>some[t]).ties
+        ties[t].price[1], ties[t].price[0] = divmod(prices[t], 2**64)
+        n = ties[t].n
+    with nogil:
+        while done <= n and not failed:
+            arrived = 0
+            if count == 1 or is_forked():
+                for t in range(count):
+                    failed |= not ls_ties_run(ties[t], done, min(done + BAND_STEPS, n + 1))
+            else:
+                for t in prange(2, num_threads=2, schedule="static"):
+                    failed |= not ls_ties_run(ties[t], done, min(done + BAND_STEPS, n + 1))
+                    meet(&arrived, 2)
+            done += BAND_STEPS
+            with gil:
+                PyErr_CheckSignals()
+    if failed:
+        return None
+    return [
+        (ties[t].fewest[n], ties[t].most[n], ties[t].total[0] + (<object>ties[t].total[1] << 64))
+        for t in range(count)
+    ]
 
 
 def layers(

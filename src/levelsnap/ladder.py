@@ -21,7 +21,7 @@ from ._kmeans1d import (
 )
 from .points import LEAST_PRICE, Edges, divided, rows_from_ends
 from .tables import ISA
-from .ties import tied_edges
+from .ties import Whole, tied_edges, whole_values
 
 # The price that is likeliest to be the right one, and how far the others are from it, in steps.
 LIKELIEST = PASS_LEAF // 2
@@ -415,10 +415,11 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
                 price, off = found, 4
     step = 0.5 * _power(n, k) * off / k
     climber = Climber(Ladder(x, None, threads), k, price, step, EXACT, n > 4 * SAMPLE)
+    whole = whole_values(x)
     for _ in range(MOST_CLIMBS):
         if not climber.approach():
             break
-        paths = _at_tangents(climber, x, k)
+        paths = _at_tangents(climber, whole, k, threads)
         if paths:
             return paths, climber.guess
     return [], climber.guess
@@ -440,7 +441,7 @@ class _Line(NamedTuple):
     price: float
 
 
-def _at_tangents(climber: Climber, x: NDArray, k: int) -> list[Path]:
+def _at_tangents(climber: Climber, whole: Whole | None, k: int, threads: int) -> list[Path]:
     """As `ladder_paths`, from a climb about the price of k groups; empty if that is not known.
 
     The least cost is a straight line of the price between prices of as many groups. Where the lines
@@ -453,14 +454,18 @@ def _at_tangents(climber: Climber, x: NDArray, k: int) -> list[Path]:
         known, counts = climber.known()
         if k in counts:
             right = known[counts == k]
-            path = ladder.path(LIKELIEST if LIKELIEST in right else int(right[0]))
-            if not path[2] and (edges := tied_edges(x, k, path[0])) is not None:
-                path = path[0], edges, True
-            return [path]
+            which = LIKELIEST if LIKELIEST in right else int(right[0])
+            path = None if whole and whole.are_dense else ladder.path(which)
+            if path is None or not path[2]:
+                price = float(ladder.prices[which])
+                edges = tied_edges(whole, k, price, threads, tied=False)
+                if edges is not None:
+                    return [(price, edges, True)]
+            return [path or ladder.path(which)]
         before, lines = lines, _closest(lines, k, ladder, known, counts)
         if lines and lines == before:
             # As good as both, or better.
-            edges = tied_edges(x, k, middle)
+            edges = tied_edges(whole, k, middle, threads)
             if edges is not None:
                 return [(middle, edges, True)]
             path = ladder.path(LIKELIEST)

@@ -13,18 +13,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kmeans1d import TIES_BITS, Ties, lowest_bit
+from ._kmeans1d import TIES_BITS, Ties, lowest_bit, run_ties
 from .points import Edges, times_power
 
 # The common multiple of all sizes of groups up to 0, 1, 2, ..; those of more exceed 63 bits.
 MULTIPLES = list(accumulate(range(1, 43), lcm, initial=1))
 # Units between 2**-500 and 2**500 have squares that are normal numbers.
 MOST_BIT = 500
+# So many bits of each value: 42 of them have a sum of 64.
+MOST_BITS = 58
 # How well the price is known at first.
 PRECISION = 2.0**-39
 MOST_RUNS = 24
 # Of more values a group, 128 bits take longer than other ways.
-WIDE_GROUP = 16
+WIDE_GROUP = 32
 
 
 class _Tangent(NamedTuple):
@@ -35,60 +37,92 @@ class _Tangent(NamedTuple):
     cost: int  # without their prices, modulo 2**bits
 
 
-def tied_edges(x: NDArray[np.float64], k: int, price: float) -> Edges | None:
-    """The edges of the lowest of the best k groups; None where integers do not lead to them.
+class Whole(NamedTuple):
+    """Values as integers, from 0 on, in units of 2**bit."""
 
-    That is if 61 bits do not hold the values, if a group has too many of these for its cost or for
-    that to be quick, or if no price was found. `x` is ascending, and counts but for a constant;
-    `price` is about that of k groups.
-    """
+    values: NDArray[np.int64]
+    bit: int
+
+    @property
+    def are_dense(self) -> bool:
+        """Whether groups are likely to tie: their costs take as few values as there are groups."""
+        n = len(self.values)
+        return int(self.values[-1]) ** 2 < 8 * n**3
+
+
+def whole_values(x: NDArray[np.float64]) -> Whole | None:
+    """Ascending values but for a constant; None if 58 bits do not hold them."""
     # Times the values, integers of at most 61 bits.
     exponent = 61 - frexp(max(-x[0], x[-1]))[1]
     bit = lowest_bit(x, None, MOST_BIT, -exponent)
-    if bit < max(-exponent, -MOST_BIT) or not 0 < price < inf:
+    if bit < max(-exponent, -MOST_BIT):
         return None
-    whole, price = times_power(x, -bit).astype(np.int64), price / 4.0**bit
+    values = times_power(x, -bit).astype(np.int64)
+    values -= values[0]
+    return Whole(values, bit) if int(values[-1]) < 2**MOST_BITS else None
+
+
+def tied_edges(
+    whole: Whole | None, k: int, price: float, threads: int, tied: bool = True
+) -> Edges | None:
+    """The edges of the lowest of the best k groups; None where integers do not lead to them.
+
+    That is if a group has too many values for its cost or for that to be quick, or if no price was
+    found. `price` is about that of k groups; `tied`: where these tie with fewer and more.
+    """
+    if whole is None or not 0 < price < inf:
+        return None
+    n, price = len(whole.values), price / 4.0**whole.bit
     for bits in TIES_BITS:
-        if bits > 64 and len(x) > WIDE_GROUP * k:
+        if bits > 64 and n > WIDE_GROUP * k:
             break
         # Of groups that are longer, costs might overflow.
         longest = len(MULTIPLES) - 1
         while 2**6 * longest * MULTIPLES[longest] * (int(price) + 2) >= 2 ** (bits - 2):
             longest -= 1
-        edges = _best_edges(whole, k, price, longest, bits) if longest > 1 else None
-        if edges is not None:
-            return edges
+        if longest > 1:
+            parts = MULTIPLES[longest] // np.arange(1, longest + 1)
+            some = [
+                Ties(whole.values, np.append(0, parts), bits)
+                for _ in range(1 + (tied and threads > 1))
+            ]
+            edges = _best_edges(some, k, round(price * MULTIPLES[longest]), 2**bits)
+            if edges is not None:
+                return edges
     return None
 
 
-def _best_edges(
-    x: NDArray[np.int64], k: int, price: float, longest: int, bits: int
-) -> Edges | None:
-    """As `tied_edges`, of groups of no more than `longest` values."""
-    parts = MULTIPLES[longest]
-    ties = Ties(x, np.array([0, *(parts // size for size in range(1, longest + 1))]), bits)
+def _best_edges(some: list[Ties], k: int, price: int, modulus: int) -> Edges | None:
+    """As `tied_edges`, by the integers that costs and the price are.
+
+    One of `some`, or, with two threads, two.
+    """
     more: _Tangent | None = None
     fewer: _Tangent | None = None
-    at = round(price * parts)
-    step, highest = int(at * PRECISION) + 1, 2 * at
+    step, highest = int(price * PRECISION) + 1, 2 * price
+    # That of k groups is likely to lie between two.
+    prices = [price] if len(some) == 1 else [max(price - step, 0), price + step]
     for _ in range(MOST_RUNS):
-        if (found := ties.run(at)) is None:
+        found = run_ties(some, prices)
+        if found is None:
             break
-        fewest, most, cost = found
-        if fewest <= k <= most:
-            edges = np.empty(k + 1, np.int64)
-            ties.path(edges)
-            return edges
-        if fewest > k:
-            more = _Tangent(at, fewest, cost - at * fewest)
-        else:
-            fewer = _Tangent(at, most, cost - at * most)
+        for ties, at, (fewest, most, cost) in zip(some, prices, found, strict=False):
+            if fewest <= k <= most:
+                edges = np.empty(k + 1, np.int64)
+                ties.path(edges)
+                return edges
+            if fewest > k:
+                more = _Tangent(at, fewest, cost - at * fewest)
+            elif fewer is None or fewer.price > at:
+                fewer = _Tangent(at, most, cost - at * most)
         if more is None:
-            at = max(at - step, 0)
+            assert fewer is not None
+            price = max(fewer.price - step, 0)
         elif fewer is None:
-            at = min(at + step, highest)
+            price = min(more.price + step, highest)
         else:
-            at = _price_between(more, fewer, 2**bits)
+            price = _price_between(more, fewer, modulus)
+        some, prices = some[:1], [price]
         step *= 16
     return None
 

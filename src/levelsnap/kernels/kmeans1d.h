@@ -300,15 +300,16 @@ ptrdiff_t ls_descend(const ls_ascent *ascent, ptrdiff_t step, double behind, int
 /* Least costs from position 0 in integers, at one price, where groups hold few values. */
 typedef struct {
     ptrdiff_t n;
-    const int64_t *x; /* ascending */
+    const int64_t *x; /* ascending, from 0 to less than 2**64 / longest */
     int longest;      /* values that a group may hold */
     int wide;         /* whether costs have 128 bits, a low and a high word, instead of 64 */
     /* Costs and the price count in parts of 1, as many as a common multiple of 1, .. longest:
      * divided by each of these; the first is not used. */
     const int64_t *parts;
     uint64_t price[2]; /* 2**5 * longest * (price + parts[1]) < 2**62, or 2**126 */
-    void *least;       /* OUT, n + 1: modulo 2**64 or 2**128; those compared differ by far less */
-    uint64_t total[2]; /* OUT: the last of them */
+    uint64_t *sums;    /* OUT, n + 1: of the values before each position, modulo 2**64 */
+    void *costs;       /* OUT, 2 (n + 1): modulo 2**64 or 2**128; those compared differ by far less */
+    uint64_t total[2]; /* OUT: the last least cost */
     int32_t *previous; /* OUT, n + 1: the lowest position that a best path comes from */
     int32_t *fewest, *most; /* OUT, n + 1: groups of the best paths */
 } ls_ties;
