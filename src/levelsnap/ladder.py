@@ -26,9 +26,10 @@ from .ties import Whole, tied_edges, whole_values
 # The price that is likeliest to be the right one, and how far the others are from it, in steps.
 LIKELIEST = PASS_LEAF // 2
 RUNGS = np.arange(PASS_LEAF) - LIKELIEST
-# Rivals of the best path that are told from it in exact arithmetic, and their groups.
+# Steps of the best path to which rivals may lead, which are told from it in exact arithmetic, and
+# groups of all of these.
 MOST_RIVALS = 64
-RIVAL_GROUPS = 256
+MOST_RIVAL_GROUPS = 512
 # For a price that is off by a few times.
 FIRST_STEP = 0.25
 # As far as prices, which are rounded, are told apart; and so that the least of them is not lost.
@@ -165,26 +166,29 @@ class Ladder:
         """Whether it is surely the only best path to each of its steps.
 
         By induction from the first one. A path by another edge costs more, if its bound exceeds
-        that of the best by more than errors add up to. Else that is one rival, if by the bounds
-        there is only one way back to where it left the path, and the two are compared exactly.
+        that of the best by more than errors add up to. Else it is a rival, as are all ways back
+        from there, by bounds as near, to where it left the path, and is compared exactly.
         """
         doubtful = np.flatnonzero(gaps <= error)
         if len(doubtful) > MOST_RIVALS:
             return False
+        left = MOST_RIVAL_GROUPS
         for g in doubtful.tolist():
             ends = self._near_sources(side, int(path[g]), 2 * error)
-            for end in ends[ends != path[g + 1]].tolist():
-                rival = [int(path[g]), end]
-                while (at := int(np.searchsorted(-path, -rival[-1]))) == len(path) or (
-                    path[at] != rival[-1]
-                ):
-                    sources = self._near_sources(side, rival[-1], 2 * error)
-                    if len(sources) > 1 or len(rival) > RIVAL_GROUPS:
+            rivals = [[int(path[g]), end] for end in ends[ends != path[g + 1]].tolist()]
+            while rivals:
+                rival = rivals.pop()
+                at = int(np.searchsorted(-path, -rival[-1]))
+                if at < len(path) and path[at] == rival[-1]:
+                    own = path[g : at + 1].tolist()
+                    if not self._exact_cost(side, own) < self._exact_cost(side, rival):
                         return False
-                    rival.append(int(sources[0]))
-                own = path[g : at + 1].tolist()
-                if not self._exact_cost(side, own) < self._exact_cost(side, rival):
+                    continue
+                left -= 1
+                if left < 0:
                     return False
+                ends = self._near_sources(side, rival[-1], 2 * error)
+                rivals += [[*rival, end] for end in ends.tolist()]
         return True
 
     def _near_sources(self, side: int, step: int, more: float) -> NDArray[np.int64]:
