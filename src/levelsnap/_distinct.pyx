@@ -75,7 +75,9 @@ cdef extern from "distinct.h" nogil:
         void *slots
         Py_ssize_t used
 
-    int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, Py_ssize_t n)
+    int ls_tally_add(
+        const ls_order *order, ls_tally *tally, const void *keys, Py_ssize_t n, Py_ssize_t most
+    )
     void ls_tally_take(
         const ls_order *order, const ls_tally *tally, void *elements, uint64_t *counts,
         void *scratch
@@ -94,7 +96,7 @@ HUGE_PAGES = LS_HUGE_PAGES
 LEAST_HOME_BITS = LS_LEAST_HOME_BITS
 
 # What a thread does between two looks for Ctrl-C: elements, and buckets of some ten thousand. Fewer
-# are counted in tables between two looks at how large these have become.
+# tables count between two looks at how large all have become.
 cdef enum:
     CHUNK = 1 << 22
     BUCKETS = 1 << 7
@@ -400,33 +402,35 @@ cdef class Tallies:
     def add(self, keys, const Py_ssize_t[::1] starts not None):
         """Count the keys of each bucket, from starts[i] to starts[i + 1].
 
-        False as soon as there are more distinct ones than the limit.
+        False once more of them are distinct than the limit, as far as tables have grown.
         """
         cdef const uint8_t[::1] memory = keys.view(np.uint8)
-        cdef Py_ssize_t first = 0, last, i
+        cdef Py_ssize_t first = 0, last, room, i
         cdef int failed = 0
         while first < self.buckets:
-            last = min(self.buckets, first + TALLIES * self.threads)
+            last = min(self.buckets, first + max(TALLIES, self.threads))
+            room = (self.limit - self.sizes().sum()) // (last - first)
             with nogil:
                 if self.threads == 1 or is_forked():
                     for i in range(first, last):
-                        failed |= self.add_bucket(i, &memory[0], &starts[i])
+                        failed |= self.add_bucket(i, &memory[0], &starts[i], room)
                 else:
                     for i in prange(first, last, num_threads=self.threads, schedule="dynamic"):
-                        failed |= self.add_bucket(i, &memory[0], &starts[i])
-            if failed:
+                        failed |= self.add_bucket(i, &memory[0], &starts[i], room)
+            if failed & LS_NO_MEMORY:
                 raise MemoryError("no memory for a larger hash table")
-            if self.sizes().sum() > self.limit:
+            if failed:
                 return False
             PyErr_CheckSignals()
             first = last
         return True
 
     cdef int add_bucket(
-        self, Py_ssize_t i, const uint8_t *memory, const Py_ssize_t *start
+        self, Py_ssize_t i, const uint8_t *memory, const Py_ssize_t *start, Py_ssize_t room
     ) noexcept nogil:
         return ls_tally_add(
-            &self.order, &self.tallies[i], memory + start[0] * self.order.size, start[1] - start[0]
+            &self.order, &self.tallies[i], memory + start[0] * self.order.size,
+            start[1] - start[0], self.tallies[i].used + room,
         )
 
     def sizes(self):

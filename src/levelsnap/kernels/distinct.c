@@ -418,9 +418,10 @@ ptrdiff_t ls_count_unique(const ls_order *order, const void *keys, ptrdiff_t n)
     return order->size == 4 ? count_unique32(keys, n) : count_unique64(keys, n);
 }
 
-int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, ptrdiff_t n)
+int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, ptrdiff_t n,
+                 ptrdiff_t most)
 {
-    return order->size == 4 ? tally32(tally, keys, n) : tally64(tally, keys, n);
+    return order->size == 4 ? tally32(tally, keys, n, most) : tally64(tally, keys, n, most);
 }
 
 void ls_tally_take(const ls_order *order, const ls_tally *tally, void *elements, uint64_t *counts,

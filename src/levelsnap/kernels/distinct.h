@@ -149,8 +149,9 @@ typedef struct {
     ptrdiff_t used;
 } ls_tally;
 
-/* Adds keys. Nonzero: no memory. */
-int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, ptrdiff_t n);
+/* Adds keys. Returns LS_FULL where the table would have to grow for more than `most` distinct ones. */
+int ls_tally_add(const ls_order *order, ls_tally *tally, const void *keys, ptrdiff_t n,
+                 ptrdiff_t most);
 
 /* The `used` distinct elements, ascending, and their counts. */
 void ls_tally_take(const ls_order *order, const ls_tally *tally, void *elements, uint64_t *counts,

@@ -443,7 +443,7 @@ static int NAME_(tally_grow)(ls_tally *tally)
     return 0;
 }
 
-static int NAME_(tally)(ls_tally *tally_, const KEY *keys, ptrdiff_t n)
+static int NAME_(tally)(ls_tally *tally_, const KEY *keys, ptrdiff_t n, ptrdiff_t most)
 {
     ls_tally tally = *tally_; /* writing slots cannot alter it */
     const ptrdiff_t size = tally.slots ? (ptrdiff_t)sizeof(NAME_(slot)) << tally.log2 : 0;
@@ -454,7 +454,7 @@ static int NAME_(tally)(ls_tally *tally_, const KEY *keys, ptrdiff_t n)
     for (ptrdiff_t count; n > 0 && !failed; n -= count, keys += count) {
         count = smaller(n, BATCH);
         if (!tally.slots || tally.used + count > (ptrdiff_t)1 << (tally.log2 - 2)) {
-            failed = NAME_(tally_grow)(&tally);
+            failed = tally.used > most ? LS_FULL : NAME_(tally_grow)(&tally);
             count = 0;
         }
         for (ptrdiff_t i = 0; i < count; i++) {
