@@ -70,7 +70,7 @@ def tied_edges(
     That is if a group has too many values for its cost or for that to be quick, or if no price was
     found. `price` is about that of k groups; `tied`: where these tie with fewer and more.
     """
-    if whole is None or not 0 < price < inf:
+    if whole is None or not 0 < price / 4.0**whole.bit < inf:
         return None
     n, price = len(whole.values), price / 4.0**whole.bit
     for bits in TIES_BITS:

@@ -67,7 +67,7 @@ CELLS_FROM = 1 << 13
 # Values that a set with cells counts: the tables of buckets are quicker for more.
 CELLS_LIMIT = 1 << 19
 
-# Values that are counted in the hash tables of buckets, which have at most 8 slots for each.
+# Values that are counted in the hash tables of buckets, which have some 4 to 8 slots for each.
 TALLY_LIMIT = 1 << 21
 
 # Above so many values threads that share a bitmap get into each other's way.
@@ -330,7 +330,7 @@ def _by_set(
 
 
 def _tally_limit(image: Image) -> int:
-    """Values that may be counted in tables which take no more than half of the image's memory."""
+    """Values to be counted in tables: twice as many take no more memory than the image."""
     return min(TALLY_LIMIT, image.size // 32)
 
 

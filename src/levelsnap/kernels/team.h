@@ -15,8 +15,8 @@ int ls_team_forked(void);
 int ls_team_take(int threads);
 void ls_team_give_back(int threads);
 
-/* At the end of a thread's part of a parallel loop: waits some ten microseconds for the others to
- * arrive there, if all parts have a thread of their own. OpenMP's threads would soon sleep, and are
+/* At the end of a thread's part of a parallel loop: waits some tens of microseconds for the others
+ * to arrive there, if all parts have a thread of their own. OpenMP's threads would soon sleep, and are
  * slow to wake. `arrived` is 0 at first. */
 void ls_team_meet(long *arrived, int parts);
 
