@@ -7,7 +7,7 @@ groups.
 """
 
 from itertools import accumulate
-from math import frexp, inf, lcm
+from math import frexp, inf, lcm, ldexp
 from typing import NamedTuple
 
 import numpy as np
@@ -38,28 +38,37 @@ class _Tangent(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """Values as integers, from 0 on, in units of 2**bit."""
+    """Ascending values that, but for a constant, are whole multiples of 2**bit."""
 
-    values: NDArray[np.int64]
+    x: NDArray[np.float64]
     bit: int
+
+    @property
+    def span(self) -> float:
+        """From the first to the last, in units."""
+        return ldexp(float(self.x[-1] - self.x[0]), -self.bit)
 
     @property
     def are_dense(self) -> bool:
         """Whether groups are likely to tie: their costs take as few values as there are groups."""
-        n = len(self.values)
-        return int(self.values[-1]) ** 2 < 8 * n**3
+        return self.span**2 < 8.0 * len(self.x) ** 3
+
+    def integers(self) -> NDArray[np.int64]:
+        """The values in units, from 0 on."""
+        values = times_power(self.x, -self.bit).astype(np.int64)
+        values -= values[0]
+        return values
 
 
 def whole_values(x: NDArray[np.float64]) -> Whole | None:
-    """Ascending values but for a constant; None if 58 bits do not hold them."""
+    """None if 58 bits do not hold the values, but for a constant."""
     # Times the values, integers of at most 61 bits.
     exponent = 61 - frexp(max(-x[0], x[-1]))[1]
     bit = lowest_bit(x, None, MOST_BIT, -exponent)
     if bit < max(-exponent, -MOST_BIT):
         return None
-    values = times_power(x, -bit).astype(np.int64)
-    values -= values[0]
-    return Whole(values, bit) if int(values[-1]) < 2**MOST_BITS else None
+    whole = Whole(x, bit)
+    return whole if whole.span < 2.0**MOST_BITS else None
 
 
 def tied_edges(
@@ -70,9 +79,12 @@ def tied_edges(
     That is if a group has too many values for its cost or for that to be quick, or if no price was
     found. `price` is about that of k groups; `tied`: where these tie with fewer and more.
     """
-    if whole is None or not 0 < price / 4.0**whole.bit < inf:
+    if whole is None:
         return None
-    n, price = len(whole.values), price / 4.0**whole.bit
+    n, price = len(whole.x), price / 4.0**whole.bit
+    if not 0 < price < inf:
+        return None
+    values = whole.integers()
     for bits in TIES_BITS:
         if bits > 64 and n > WIDE_GROUP * k:
             break
@@ -83,8 +95,7 @@ def tied_edges(
         if longest > 1:
             parts = MULTIPLES[longest] // np.arange(1, longest + 1)
             some = [
-                Ties(whole.values, np.append(0, parts), bits)
-                for _ in range(1 + (tied and threads > 1))
+                Ties(values, np.append(0, parts), bits) for _ in range(1 + (tied and threads > 1))
             ]
             edges = _best_edges(some, k, round(price * MULTIPLES[longest]), 2**bits)
             if edges is not None:
