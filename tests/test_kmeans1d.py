@@ -253,6 +253,50 @@ def test_equal_spacing(n):
             assert prices.best_cuts(Problem(values, None), k).tolist() == expected
 
 
+@pytest.mark.parametrize("isa", [isa for isa in Isa if isa <= ISA])
+@pytest.mark.parametrize(("bits", "heaviest"), [(20, 1 << 40), (38, 1 << 15), (43, 30), (52, 1)])
+def test_sums_beside_weights_are_exact(bits, heaviest, isa, monkeypatch):
+    """Where the sum of squares takes at most 102 bits; both value by value and in cells."""
+    monkeypatch.setattr("levelsnap.points.ISA", isa)
+    random = np.random.default_rng(10)
+    values = np.unique(random.integers(0, 1 << bits, 600)) / 8.0
+    n = len(values)
+    positions = np.union1d(np.arange(0, n, 20), [n // 2, n])
+    d = [x - exact(values)[n // 2] for x in exact(values)]
+    for factor in (1, 1 << 40):  # of which the larger one is too much, but for few bits
+        weights = random.integers(1, heaviest + 1, n).astype(np.uint64) * np.uint64(factor)
+        w = exact(weights)
+        terms = [[w[i] * d[i] ** power for i in range(n)] for power in (1, 2, 0)]
+        fit = 64 * sum(terms[1]) < 2**102 and sum(w) < 2**52
+        before = [list(itertools.accumulate(term, initial=Fraction(0))) for term in terms]
+        for edges in (None, positions):
+            problem = Problem(values, weights, 1, edges)
+            assert (problem.units[0] > 0) == fit
+            if fit:
+                at = range(n + 1) if edges is None else edges
+                scale = Fraction(2) ** problem.exponent
+                pairs = problem.sums.reshape(3, 2, -1)
+                for row, scaled, pair in zip(before, (scale, scale**2, 1), pairs, strict=True):
+                    exactly = [(row[i] - row[n // 2]) * scaled for i in at]
+                    assert [sum(both) for both in zip(*map(exact, pair), strict=True)] == exactly
+
+
+@pytest.mark.parametrize("weighting", ["none", "small counts", "counts"])
+def test_nearly_as_many_groups_as_values(weighting):
+    """Few pairs are left together, which differ from each other by a small part of the range."""
+    random = np.random.default_rng(9)
+    values = np.unique(np.exp(random.normal(size=150)).astype(np.float32))
+    n = len(values)
+    most = {"none": 1, "small counts": 3, "counts": 10**6}[weighting]
+    weights = random.integers(1, most + 1, n).astype(np.uint64)
+    for k in (n - 1, n - 2, n - 5, n - 30, n // 2):
+        expected = exact_cuts(values, weights, k).tolist()
+        if most > 1:
+            assert optimal_cuts(values, weights, k).tolist() == expected
+        else:
+            assert optimal_cuts(values, None, k).tolist() == expected
+
+
 def test_too_many_values(monkeypatch):
     monkeypatch.setattr(prices, "MOST_VALUES", 10)
     with pytest.raises(ValueError, match="11 distinct values; at most 10 are accepted"):

@@ -81,10 +81,8 @@ class Problem:
         low, high = float(values[0]), float(values[-1])
         if values.dtype.kind == "f":
             self.exponent = SCALE - frexp(max(-low, high))[1]
-        # Deviations reach half the range. Parts of less than 2**-53 of that, or 2**-26 beside
-        # weights, are no use as units.
-        useless = 55 if weights is None else 28
-        self._useless = frexp(high / 2 - low / 2)[1] + self.exponent - useless
+        # Deviations reach half the range. Parts of less than 2**-53 of that are no use as units.
+        self._useless = frexp(high / 2 - low / 2)[1] + self.exponent - 55
         self._whole = weights is None or weights.dtype.kind == "u"
         self._heaviest = 1 if weights is None else weights.max()
         self._weight_exponent = 0 if self._whole else -frexp(self._heaviest)[1]
@@ -239,18 +237,19 @@ class Problem:
     ) -> tuple[float, float]:
         """Powers of two that deviations and weights are multiples of, if all sums are exact.
 
-        A pair holds any integer up to 2**104, and adds two of them exactly. Else zeros.
+        A pair holds any integer up to 2**104, and adds two of them exactly. So is the square of a
+        deviation times a weight up to 2**102: the rest of the square, times the weight, and the
+        rest of the product are integers of at most 50 bits. Else zeros.
         """
         # Huge values are scaled down, and tiny ones beside them may be lost.
         if self.exponent < 0 or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
             return 0.0, 0.0
         unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
         reach = max(abs(float(self.deviation[0])), abs(float(self.last[-1])))
-        # The square of a deviation times a weight is an exact pair, too.
         exact = (
-            reach / unit <= (EXACT if self.weights is None else 2.0**26)
+            reach / unit <= EXACT
             and max(map(abs, weights)) / weight_unit <= EXACT / 2
-            and max(map(abs, squares)) / unit / unit / weight_unit <= 2.0**104
+            and max(map(abs, squares)) / unit / unit / weight_unit <= 2.0**102
         )
         return (unit, weight_unit) if exact else (0.0, 0.0)
 
@@ -277,13 +276,16 @@ class Problem:
         np.negative(low, out=low, where=below)
         return high, low
 
-    def separate(self) -> NDArray[np.float64] | None:
-        """The values but for a constant, scaled, if they have no weights and are points themselves.
+    def separate(self, weighted: bool = False) -> NDArray[np.float64] | None:
+        """The values but for a constant, scaled, if they are points themselves.
 
-        Their differences are correctly rounded; None if they would not be.
+        Their differences are correctly rounded; None if they would not be, or if the values have
+        weights and that is not asked for.
         """
         values = self.values
-        if self.weights is not None or self.edges is not None or self.exponent < 0:
+        if (self.weights is not None and not weighted) or self.edges is not None:
+            return None
+        if self.exponent < 0:
             return None
         if values.dtype.kind == "f":
             return times_power(values, self.exponent)
