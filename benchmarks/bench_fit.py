@@ -12,7 +12,7 @@ solver
     their time for fewer values or levels, or more than ``--memory`` gigabytes, are left out.
 ties
     The search alone on integers with many equally good groups, as of a 16-bit image in which nearly
-    all values occur, and on float32 values.
+    all values occur, on float32 values, and on float64 values that are evenly spaced but for noise.
 scaled
     Values on which sums of squares cancel: the cost of each peer's groups over the optimum.
 local
@@ -246,6 +246,11 @@ def tied():
             f"float32, {len(x):,} values": (x, (len(x) // 13, len(x) // 3, len(x) * 9 // 10))
             for x in floats
         },
+        "np.linspace(0, 1, 20,000)": (np.linspace(0, 1, 20_000), (2000, 6000, 16_000)),
+        "20,000 integers and noise of 1e-12": (
+            np.arange(20_000) + 1e-12 * rng.normal(size=20_000),
+            (2000, 6000, 16_000),
+        ),
     }
 
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from levelsnap import ladder, ties
+from levelsnap import ladder, prices, ties
 from levelsnap._kmeans1d import TIES_BITS
 from levelsnap.points import Problem
 from levelsnap.prices import best_cuts
@@ -19,50 +19,97 @@ SMALL = {
     "negative": lambda random: np.unique(random.integers(-40, 40, 14)) / 8.0,
     "two far": lambda random: np.array([*random.integers(0, 4, 4).cumsum(), 1e9 + 1, 1e9 + 2]),
     "near 2**400": lambda random: np.cumsum(random.integers(1, 3, 9)) * 2.0**390,
+    "nearly even": lambda random: np.linspace(0, 1, 12),
+    "tenths": lambda random: random.integers(-20, 20, 12) / 10,
+    "integers and noise": lambda random: np.arange(11) + random.normal(size=11) * 1e-13,
 }
+# Which take more than 64 bits.
+WIDE = ["nearly even", "tenths", "integers and noise"]
 
 
-def prices_of(x, k):
-    """The prices at which k groups are best, exactly, by the costs of fewer and of more."""
-    problem = Problem(x, None)
-    costs = []
-    for groups in (k - 1, k, k + 1):
-        cuts = exact_cuts(x, None, groups)
-        costs.append(exact_cost(problem, np.concatenate([[0], cuts, [len(x)]])))
-    return costs[1] - costs[2], costs[0] - costs[1]
+def best_of(x, weights, ks):
+    """The lowest of the best edges of so many groups, and what these cost."""
+    edges = [[0, *exact_cuts(x, weights, k).tolist(), len(x)] for k in ks]
+    problem = Problem(x, weights)
+    return edges, [exact_cost(problem, np.array(some)) for some in edges]
 
 
+def random_weights(random, n, most):
+    """None where each would be 1."""
+    return random.integers(1, most + 1, n).astype(np.uint64) if most > 1 else None
+
+
+@pytest.mark.parametrize("most_weight", [1, 3])
 @pytest.mark.parametrize("bits", TIES_BITS)
 @pytest.mark.parametrize("kind", SMALL)
-def test_the_lowest_of_the_best(kind, bits, monkeypatch):
+def test_the_lowest_of_the_best(kind, bits, most_weight, monkeypatch):
     monkeypatch.setattr(ties, "TIES_BITS", [bits])
     random = np.random.default_rng(4)
     found = 0
     for _ in range(8):
         x = np.unique(SMALL[kind](random))
+        weights = random_weights(random, len(x), most_weight)
+        whole = ties.Whole(x, weights)
+        edges_of, costs = best_of(x, weights, range(1, len(x) + 1))
         for k in range(2, len(x)):
-            cuts = exact_cuts(x, None, k).tolist()
-            low, high = prices_of(x, k)
+            low, high = costs[k - 1] - costs[k], costs[k - 2] - costs[k - 1]
             for price in (low, high, (low + high) / 2, low * (1 + Fraction(1, 2**30))):
                 for threads, tied in ((1, True), (2, True), (2, False)):
-                    edges = ties.tied_edges(ties.whole_values(x), k, float(price), threads, tied)
+                    edges = ties.tied_edges(whole, k, float(price), threads, tied)
                     if edges is not None:
-                        assert edges.tolist() == [0, *cuts, len(x)]
+                        assert edges.tolist() == edges_of[k - 1]
                         found += 1
-    assert found > 60 or kind == "two far"
+    assert found > 60 or (bits < 256 and kind in ("two far", *WIDE))
 
 
+@pytest.mark.parametrize("most_weight", [1, 2])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("bits", TIES_BITS)
-def test_the_price_is_looked_for(bits, threads, monkeypatch):
+def test_the_price_is_looked_for(bits, threads, most_weight, monkeypatch):
     monkeypatch.setattr(ties, "TIES_BITS", [bits])
-    x = np.cumsum(np.random.default_rng(5).integers(1, 3, 300)).astype(np.float64)
+    random = np.random.default_rng(5)
+    x = np.cumsum(random.integers(1, 3, 300)).astype(np.float64)
+    weights = random_weights(random, len(x), most_weight)
     for k in (60, 100, 150, 160, 250):
-        low, high = prices_of(x, k)
+        (_, best, _), costs = best_of(x, weights, (k - 1, k, k + 1))
+        low, high = costs[1] - costs[2], costs[0] - costs[1]
         for price in (float(low) / 1.5, float(high) * 1.5):
-            edges = ties.tied_edges(ties.whole_values(x), k, price, threads)
-            assert edges is not None
-            assert edges[1:-1].tolist() == exact_cuts(x, None, k).tolist()
+            edges = ties.tied_edges(ties.Whole(x, weights), k, price, threads)
+            if edges is None:
+                assert most_weight > 1  # too heavy for 64 bits
+                assert bits == 64
+            else:
+                assert edges.tolist() == best
+
+
+@pytest.mark.parametrize("most_weight", [1, 2])
+@pytest.mark.parametrize("kind", WIDE)
+def test_nearly_equal_paths(kind, most_weight, monkeypatch):
+    """Beyond a few rationals, paths are told apart in integers."""
+    random = np.random.default_rng(8)
+    noise = random.normal(size=600) * 1e-13
+    x = {
+        "nearly even": np.linspace(0, 1, 600),
+        "tenths": np.cumsum(random.integers(1, 3, 600)) / 10,
+        "integers and noise": np.arange(600) + noise,
+    }[kind]
+    weights = random_weights(random, len(x), most_weight)
+    by_integers = []
+
+    def tied_edges(*args, **options):
+        by_integers.append(ties.tied_edges(*args, **options))
+        return by_integers[-1]
+
+    monkeypatch.setattr(prices, "tied_edges", tied_edges)
+    monkeypatch.setattr(prices, "FEW_DECISIONS", 0)
+    ks = [100, 180, 290, 450, 480, 590, 598]
+    found = [prices.best_cuts(Problem(x, weights), k).tolist() for k in ks]
+    if 256 in TIES_BITS:
+        assert sum(edges is not None for edges in by_integers) > 2
+    monkeypatch.setattr(prices, "FEW_DECISIONS", prices.MOST_VALUES)
+    by_integers.clear()
+    assert found == [prices.best_cuts(Problem(x, weights), k).tolist() for k in ks]
+    assert not by_integers
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16, np.float64])
@@ -97,13 +144,18 @@ def test_nearly_as_many_groups_as_values():
 
 def test_what_integers_do_not_hold():
     """Groups of very many values, values without a common unit, and hopeless prices."""
-    assert ties.tied_edges(ties.whole_values(np.arange(1000.0)), 10, 2e5, 1) is None
+    assert ties.tied_edges(ties.Whole(np.arange(1000.0)), 10, 2e5, 1) is None
     for price in (1e-9, 0.0, -1.0, np.inf, np.nan):
-        assert ties.tied_edges(ties.whole_values(np.arange(100.0)), 50, price, 2) is None
-    assert ties.tied_edges(None, 50, 1.0, 1) is None
-    wide = np.array([0.0, 1.0, 2.0**58, 2.0**58 + 64])
+        assert ties.tied_edges(ties.Whole(np.arange(100.0)), 50, price, 2) is None
+    heavy = np.where(np.arange(100) % 2 == 0, 1, 43).astype(np.uint64)
+    assert ties.tied_edges(ties.Whole(np.arange(100.0), heavy), 99, 1.0, 1) is None
     uneven = np.sort(np.random.default_rng(7).random(1000) ** 3)
-    far = np.array([0.0, 2.0**-40, 1.0, 2.0**30])
-    for x in (wide, uneven, far, np.arange(100.0) * 2.0**-600):
-        assert ties.whole_values(x) is None
-    assert ties.whole_values(wide[:2] * 2.0**-90).bit == -90
+    assert ties.tied_edges(ties.Whole(uneven**3), 500, 1e-9, 1) is None
+    for bits, held in ((ties.NARROW_BITS, "are_narrow"), (ties.MOST_BITS, "bit")):
+        wide = np.array([0.0, 1.0, 2.0**bits, 2.0**bits + 2.0 ** (bits - 50)])
+        far = np.array([0.0, 2.0 ** (20 - bits), 1.0, 2.0**30])
+        for x in (wide, uneven**3, far, np.arange(100.0) * 2.0**-600):
+            assert not getattr(ties.Whole(x), held)
+        assert ties.Whole(wide[:2] * 2.0**-90).bit == -90
+    assert not ties.Whole(uneven).are_narrow
+    assert ties.Whole(uneven).bit is not None

@@ -131,7 +131,13 @@ def steps_back(previous: np.ndarray[Any, Any], step: int, path: np.ndarray[Any, 
 
 @disjoint_base
 class Ties:
-    def __init__(self, x: np.ndarray[Any, Any], parts: np.ndarray[Any, Any], bits: int) -> None: ...
+    def __init__(
+        self,
+        values: np.ndarray[Any, Any],
+        weights: np.ndarray[Any, Any] | None,
+        parts: np.ndarray[Any, Any],
+        bits: int,
+    ) -> None: ...
     def path(self, edges: np.ndarray[Any, Any]) -> None: ...
 
 def run_ties(some: list[Ties], prices: list[int]) -> list[tuple[int, int, int]] | None: ...

@@ -109,14 +109,15 @@ cdef extern from "kmeans1d.h" nogil:
 
     ctypedef struct ls_ties:
         Py_ssize_t n
-        const int64_t *x
         int longest
-        bint wide
+        int bits
+        const int64_t *weights
         const int64_t *parts
-        uint64_t price[2]
-        uint64_t *sums
+        uint64_t price[4]
+        void *x
+        void *sums
         void *costs
-        uint64_t total[2]
+        uint64_t total[4]
         int32_t *previous
         int32_t *fewest
         int32_t *most
@@ -224,6 +225,7 @@ cdef extern from "kmeans1d.h" nogil:
     Py_ssize_t ls_descend(
         const ls_ascent *ascent, Py_ssize_t step, double behind, int64_t *path, double *low
     )
+    void ls_ties_fill(ls_ties *ties, const double *values)
     bint ls_ties_run(ls_ties *ties, Py_ssize_t first, Py_ssize_t last)
     void ls_ties_path(const ls_ties *ties, Py_ssize_t k, int64_t *edges)
     bint (*ls_layers_of(int isa))(
@@ -253,7 +255,7 @@ LADDER_ROWS = LS_LADDER_ROWS
 ASCENT_SCRATCH = LS_ASCENT_SCRATCH
 LADDER_GRID = LS_LADDER_GRID
 # Of the integers that `Ties` can count with.
-TIES_BITS = [64, 128] if LS_WIDE else [64]
+TIES_BITS = [64, 128, 256] if LS_WIDE else [64]
 
 
 class SweepEnd(IntEnum):
@@ -908,8 +910,11 @@ cdef class Ties:
 
     Parameters
     ----------
-    x : (n,) int64 array
-        From 0 to less than 2**64 / longest.
+    values : (n,) float64 array
+        Whole numbers less than 2**127 whose differences are less than 2**64 / longest, or beside
+        256 bits 2**128 / longest.
+    weights : (n + 1,) int64 array or None
+        Sums of positive weights before each position; None: each value weighs 1.
     parts : (longest + 1,) int64 array
         The parts of 1 that costs and the price count in, a common multiple of 1 .. longest, divided
         by each of these; the first is not used.
@@ -919,20 +924,31 @@ cdef class Ties:
     cdef ls_ties ties
     cdef object arrays  # whose memory `ties` has
 
-    def __init__(self, const int64_t[::1] x not None, const int64_t[::1] parts not None, int bits):
+    def __init__(
+        self,
+        const double[::1] values not None,
+        const int64_t[::1] weights,
+        const int64_t[::1] parts not None,
+        int bits,
+    ):
         cdef ls_ties *t = &self.ties
-        cdef uint64_t[:, ::1] sums = np.empty((1 + bits // 32, x.shape[0] + 1), np.uint64)
-        cdef int32_t[:, ::1] numbers = np.empty((3, x.shape[0] + 1), np.int32)
-        self.arrays = x, parts, sums, numbers
-        t.n = x.shape[0]
-        t.x = &x[0]
+        cdef Py_ssize_t n = values.shape[0]
+        cdef int words = bits // 64, value_words = max(words // 2, 1)
+        cdef uint64_t[::1] x = np.empty(n * value_words, np.uint64)
+        cdef uint64_t[:, ::1] sums = np.empty((value_words + 2 * words, n + 1), np.uint64)
+        cdef int32_t[:, ::1] numbers = np.empty((3, n + 1), np.int32)
+        self.arrays = x, weights, parts, sums, numbers
+        t.n = n
         t.longest = parts.shape[0] - 1
-        t.wide = bits > 64
-        t.total[1] = 0
+        t.bits = bits
+        t.weights = NULL
+        if weights is not None:
+            t.weights = &weights[0]
         t.parts = &parts[0]
-        t.sums = &sums[0, 0]
-        t.costs = &sums[1, 0]
+        t.x, t.sums, t.costs = &x[0], &sums[0, 0], &sums[value_words, 0]
         t.previous, t.fewest, t.most = &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
+        with nogil:
+            ls_ties_fill(t, &values[0])
 
     def path(self, int64_t[::1] edges not None):
         """The edges of the lowest of the best k groups, after a run that has found such."""
@@ -954,15 +970,16 @@ def run_ties(some not None, prices not None):
     -------
     list of (int, int, int) or None
         Of each, the fewest and the most of the best groups, and their cost with their prices,
-        modulo 2**bits. None: a group may hold more values than `longest`.
+        modulo 2**bits. None: a group may weigh more than `longest`.
     """
     cdef ls_ties *ties[2]
-    cdef int count = <int>len(some), failed = 0, t
+    cdef int count = <int>len(some), failed = 0, t, word
     cdef Py_ssize_t done = 0, n = 0
     cdef long arrived
     for t in range(count):
         ties[t] = &(<Ties?>some[t]).ties
-        ties[t].price[1], ties[t].price[0] = divmod(prices[t], 2**64)
+        for word in range(ties[t].bits // 64):
+            ties[t].price[word] = prices[t] >> 64 * word & 0xFFFFFFFFFFFFFFFF
         n = ties[t].n
     with nogil:
         while done <= n and not failed:
@@ -980,7 +997,11 @@ def run_ties(some not None, prices not None):
     if failed:
         return None
     return [
-        (ties[t].fewest[n], ties[t].most[n], ties[t].total[0] + (<object>ties[t].total[1] << 64))
+        (
+            ties[t].fewest[n],
+            ties[t].most[n],
+            sum([<object>ties[t].total[word] << 64 * word for word in range(ties[t].bits // 64)]),
+        )
         for t in range(count)
     ]
 

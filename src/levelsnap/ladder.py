@@ -21,7 +21,7 @@ from ._kmeans1d import (
 )
 from .points import LEAST_PRICE, Edges, divided, rows_from_ends
 from .tables import ISA
-from .ties import Whole, tied_edges, whole_values
+from .ties import Whole, tied_edges
 
 # The price that is likeliest to be the right one, and how far the others are from it, in steps.
 LIKELIEST = PASS_LEAF // 2
@@ -419,7 +419,7 @@ def ladder_paths(x: NDArray, k: int, price: float, threads: int) -> tuple[list[P
                 price, off = found, 4
     step = 0.5 * _power(n, k) * off / k
     climber = Climber(Ladder(x, None, threads), k, price, step, EXACT, n > 4 * SAMPLE)
-    whole = whole_values(x)
+    whole = Whole(x)
     for _ in range(MOST_CLIMBS):
         if not climber.approach():
             break
@@ -445,7 +445,7 @@ class _Line(NamedTuple):
     price: float
 
 
-def _at_tangents(climber: Climber, whole: Whole | None, k: int, threads: int) -> list[Path]:
+def _at_tangents(climber: Climber, whole: Whole, k: int, threads: int) -> list[Path]:
     """As `ladder_paths`, from a climb about the price of k groups; empty if that is not known.
 
     The least cost is a straight line of the price between prices of as many groups. Where the lines
@@ -459,7 +459,7 @@ def _at_tangents(climber: Climber, whole: Whole | None, k: int, threads: int) ->
         if k in counts:
             right = known[counts == k]
             which = LIKELIEST if LIKELIEST in right else int(right[0])
-            path = None if whole and whole.are_dense else ladder.path(which)
+            path = None if whole.are_dense else ladder.path(which)
             if path is None or not path[2]:
                 price = float(ladder.prices[which])
                 edges = tied_edges(whole, k, price, threads, tied=False)

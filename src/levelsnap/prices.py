@@ -40,6 +40,7 @@ from .ladder import Path, about_price, gathered_price, ladder_paths, longest_gro
 from .points import LEAST_PRICE, Edges, Problem, path_cost
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
+from .ties import Whole, tied_edges
 
 Progress = Callable[[int, int], object]
 Cuts = NDArray[np.int64]
@@ -66,6 +67,10 @@ FEWEST_CELLS = 1 << 13
 MOST_BALANCED = 1 << 19
 # Denominators from here on count as unknown.
 MOST_PARTS = 2**60
+# How many times as long as a group bands are that do not spare work.
+WIDE_BANDS = 8
+# Positions where rationals are compared before a way with no rounding is tried.
+FEW_DECISIONS = 4
 # Groups that a sweep may look at.
 BUDGET = 1 << 30
 
@@ -119,16 +124,22 @@ def best_cuts(
         search.start_between(*paths)
     else:
         search.narrow(SLACK)
-    cuts = search.only_cuts()
+    cuts, decisions = search.only_cuts(), FEW_DECISIONS
     while cuts is None:
-        graph = search.graph()
+        graph = search.graph(decisions)
         cuts = graph.best_cuts(k, search.bracket)
+        everything = len(graph.positions) == n + 1
         if cuts is not None:
             # All paths of k groups that cost no more are in the graph, if this is within the limit.
             needed = _priced(problem.points, np.concatenate([[0], cuts, [n]]), search.price)
-            if needed > search.limit:
+            if needed > search.limit and not graph.is_whole:
                 search.limit, cuts = needed, None
-        elif len(graph.positions) == n + 1:
+        elif decisions < MOST_VALUES and (graph.is_tedious or everything):
+            decisions = MOST_VALUES
+            edges = _tied_edges(problem, k, search.price, threads)
+            if edges is not None:
+                cuts = edges[1:-1]
+        elif everything:
             if problem.edges is not None:
                 return None
             cuts = exact_cuts(problem.values, problem.weights, k)
@@ -219,8 +230,8 @@ class Search:
         """The limit and more than rounding takes from it."""
         return _raised(self.limit)
 
-    def graph(self) -> "Graph":
-        return Graph(self.problem, self.kept(), self.passes, self.price, self.most)
+    def graph(self, decisions: int) -> "Graph":
+        return Graph(self.problem, self.kept(), self.passes, self.price, self.most, decisions)
 
     def only_cuts(self) -> Cuts | None:
         """The best cuts, if it is easily seen that there are no others as good."""
@@ -287,6 +298,14 @@ def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float |
     if x is None or longest_group(x, k) > LADDER_LONGEST / 2:
         return [], None
     return ladder_paths(x, k, _dense_price(problem, k), threads)
+
+
+def _tied_edges(problem: Problem, k: int, price: float, threads: int) -> Edges | None:
+    """As `tied_edges`, where nearly equal paths take many bits to be told apart."""
+    x, weights = problem.separate(weighted=True), problem.weights
+    if x is None or (weights is not None and weights.dtype.kind == "f"):
+        return None
+    return tied_edges(Whole(x, weights), k, price, threads)
 
 
 def _ascent(problem: Problem, k: int, threads: int) -> Ascent | None:
@@ -459,8 +478,9 @@ class Bracket:
         self._tries = 0
         self._sloped = False
         self._last: tuple[float, int] | None = None
-        # The price is about this power of 1 / groups: 3, if there are many (Panter and Dite 1951).
-        self._power = 3.0
+        # The price is about this power of 1 / the odds of a cut: 3, if groups are large (Panter and
+        # Dite 1951), and 2, if most hold one value.
+        self._power = 3.0 - min(k / len(points), 1.0)
 
     def next_price(self, price: float, edges: Edges) -> float:
         """The price to try after these edges were best at `price`, with not k groups."""
@@ -479,22 +499,23 @@ class Bracket:
                 self._tries = 0
             self.more, self.low = edges, max(price, self.low)
         if self._last is not None and self._last[1] != found:
-            power = (log(self._last[0]) - log(price)) / log(found / self._last[1])
+            power = (log(self._last[0]) - log(price)) / self._odds(found, self._last[1])
             self._power = min(max(power, 1.0), 12.0)
         self._last = price, found
         if self.fewer is None or self.more is None:
             # Half a group further, for it is as well to have k between two others.
-            ratio = (found + (0.5 if found > k else -0.5)) / k
-            step = self._power * max(1.0, 8.0 ** min(self._tries, 13) / 2) * log(ratio)
+            odds = self._odds(found + (0.5 if found > k else -0.5), k)
+            step = self._power * max(1.0, 8.0 ** min(self._tries, 13) / 2) * odds
             return price * exp(min(max(step, -25.0), 25.0))
         self.stuck = self._sloped and self._tries > 0
         fewer, more = len(self.fewer) - 1, len(self.more) - 1
         self._sloped = self._tries > 1 or more - fewer <= 4 or fewer <= 1
         if self._sloped:
             return self._slope(self.fewer, self.more)
-        power = (log(self.high) - log(self.low)) / log(more / fewer)
-        near, count = (self.high, fewer) if k * k < fewer * more else (self.low, more)
-        return exp(log(near) + power * log(count / k))
+        power = (log(self.high) - log(self.low)) / self._odds(more, fewer)
+        below, above = self._odds(fewer, k), self._odds(more, k)
+        near, odds = (self.high, below) if -below < above else (self.low, above)
+        return exp(log(near) + power * odds)
 
     def tie(self) -> float:
         """The price at which `fewer` and `more` are equally good, to be stuck there."""
@@ -532,7 +553,12 @@ class Bracket:
     def _price_at_k(self, fewer: Edges, more: Edges) -> float:
         """From the slope, which is the price of the number of groups in the middle."""
         middle = (len(fewer) + len(more) - 2) / 2
-        return self._slope(fewer, more) * (middle / self.k) ** self._power
+        return self._slope(fewer, more) * exp(self._power * self._odds(middle, self.k))
+
+    def _odds(self, groups: float, others: float) -> float:
+        """The logarithm of how much more the odds are of a cut between two values."""
+        most = max(len(self.points), self.k) + 1  # of cells there may be fewer than groups
+        return log(groups / others) - log((most - groups) / (most - others))
 
 
 class Graph:
@@ -547,6 +573,15 @@ class Graph:
         At `price`, from both ends.
     price, limit : float
         Paths that cost more than `limit` at `price` are left out.
+    decisions : int
+        How often rationals may be compared.
+
+    Attributes
+    ----------
+    is_tedious : bool
+        Whether that did not suffice.
+    is_whole : bool
+        Whether no paths are left out.
     """
 
     def __init__(
@@ -556,16 +591,26 @@ class Graph:
         passes: Passes,
         price: float,
         limit: float,
+        decisions: int,
     ) -> None:
         m = len(positions)
         self.problem, self.positions = problem, positions
+        self._decisions, self.is_tedious = decisions, False
         self.price, self.limit = price, limit
         self.least = passes.least.take(positions, axis=1)
         self.ends = np.empty((2, m), np.int32)
+        sources = _sources(passes.previous[0], positions)
         bands(
-            problem.points, positions, self.least, price, limit,
-            _sources(passes.previous[0], positions), np.empty(m), self.ends,
+            problem.points, positions, self.least, price, limit, sources, np.empty(m), self.ends,
         )  # fmt: skip
+        # Bounds of costs are of no use that are rounded by more than a price.
+        here = np.arange(m)
+        widths = float((self.ends[1] - self.ends[0]).sum()), float((here - sources).sum())
+        self.is_whole = m == len(problem) + 1 and widths[0] > WIDE_BANDS * widths[1]
+        if self.is_whole:
+            self.limit = inf
+            self.least[:] = 0.0
+            self.ends[:] = np.zeros(m), here - 1
         self.potential = np.empty((m, 3))
         self.fewest, self.most, self.groups = np.empty((3, m), np.int32)
         self.parts = np.empty(m, np.uint64)
@@ -585,8 +630,7 @@ class Graph:
         bracket = Bracket(self.problem.points, k)
         price = self.price
         exact_price = self._exact_tie(*known.ends()) if known.stuck else None
-        everything = len(self.positions) > len(self.problem.points)
-        for _ in range(12 if everything else 60):
+        for _ in range(60):
             if not self._sweep(price if exact_price is None else exact_price):
                 return None
             nearest = min(max(k, int(self.fewest[-1])), int(self.most[-1]))
@@ -620,6 +664,10 @@ class Graph:
             )  # fmt: skip
             decided = end == SweepEnd.UNDECIDED
             if decided:
+                self.is_tedious = self._decisions == 0
+                if self.is_tedious:
+                    return False
+                self._decisions -= 1
                 self._decide(int(done[0]), price)
             elif end == SweepEnd.FULL:
                 self.sources = np.concatenate([self.sources, np.empty_like(self.sources)])

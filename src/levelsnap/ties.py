@@ -1,4 +1,6 @@
-"""The best cuts where many groups of few values cost the same, as integers and float32 values do.
+"""The best cuts where many groups of few values cost the same, or nearly so.
+
+Integers and float32 values do the one, evenly spaced float64 values the other.
 
 The values are whole multiples of a unit. In parts of the unit squared, of which a common multiple
 of all sizes of groups makes one, every cost is an integer. So is some price that makes k groups
@@ -6,6 +8,7 @@ best, as what one group more saves is such a price: the least cost is convex in 
 groups.
 """
 
+from functools import cached_property
 from itertools import accumulate
 from math import frexp, inf, lcm, ldexp
 from typing import NamedTuple
@@ -20,8 +23,9 @@ from .points import Edges, times_power
 MULTIPLES = list(accumulate(range(1, 43), lcm, initial=1))
 # Units between 2**-500 and 2**500 have squares that are normal numbers.
 MOST_BIT = 500
-# So many bits of each value: 42 of them have a sum of 64.
-MOST_BITS = 58
+# So many bits of each value: 42 of them have a sum of 64 or 128.
+NARROW_BITS = 58
+MOST_BITS = 122
 # How well the price is known at first.
 PRECISION = 2.0**-39
 MOST_RUNS = 24
@@ -37,57 +41,76 @@ class _Tangent(NamedTuple):
     cost: int  # without their prices, modulo 2**bits
 
 
-class Whole(NamedTuple):
-    """Ascending values that, but for a constant, are whole multiples of 2**bit."""
+class Whole:
+    """Ascending values that, but for a constant, may be whole multiples of a power of two.
 
-    x: NDArray[np.float64]
-    bit: int
+    Parameters
+    ----------
+    x : (n,) float64 array
+    weights : (n,) uint64 array or None
+        None: each value weighs 1.
+    """
+
+    def __init__(self, x: NDArray[np.float64], weights: NDArray[np.uint64] | None = None) -> None:
+        self.x, self.weights = x, weights
+
+    @cached_property
+    def bit(self) -> int | None:
+        """The exponent of the largest such power; None if 122 bits do not hold the values."""
+        return self._bit_of(MOST_BITS) if self._narrow_bit is None else self._narrow_bit
 
     @property
-    def span(self) -> float:
-        """From the first to the last, in units."""
-        return ldexp(float(self.x[-1] - self.x[0]), -self.bit)
+    def are_narrow(self) -> bool:
+        """Whether 58 bits hold the values."""
+        return self._narrow_bit is not None
 
     @property
     def are_dense(self) -> bool:
         """Whether groups are likely to tie: their costs take as few values as there are groups."""
-        return self.span**2 < 8.0 * len(self.x) ** 3
+        bit = self._narrow_bit
+        return bit is not None and self._span(bit) ** 2 < 8.0 * len(self.x) ** 3
 
-    def integers(self) -> NDArray[np.int64]:
-        """The values in units, from 0 on."""
-        values = times_power(self.x, -self.bit).astype(np.int64)
-        values -= values[0]
-        return values
+    def integers(self) -> NDArray[np.float64]:
+        """The values in units."""
+        assert self.bit is not None
+        return times_power(self.x, -self.bit)
+
+    @cached_property
+    def _narrow_bit(self) -> int | None:
+        return self._bit_of(NARROW_BITS)
+
+    def _bit_of(self, bits: int) -> int | None:
+        """None if so many do not hold the values."""
+        # With the constant, they are integers of at most three bits more.
+        lowest = max(frexp(max(-self.x[0], self.x[-1]))[1] - bits - 3, -MOST_BIT)
+        bit = lowest_bit(self.x, None, MOST_BIT, lowest)
+        return bit if bit >= lowest and self._span(bit) < 2.0**bits else None
+
+    def _span(self, bit: int) -> float:
+        return ldexp(float(self.x[-1] - self.x[0]), -bit)
 
 
-def whole_values(x: NDArray[np.float64]) -> Whole | None:
-    """None if 58 bits do not hold the values, but for a constant."""
-    # Times the values, integers of at most 61 bits.
-    exponent = 61 - frexp(max(-x[0], x[-1]))[1]
-    bit = lowest_bit(x, None, MOST_BIT, -exponent)
-    if bit < max(-exponent, -MOST_BIT):
-        return None
-    whole = Whole(x, bit)
-    return whole if whole.span < 2.0**MOST_BITS else None
-
-
-def tied_edges(
-    whole: Whole | None, k: int, price: float, threads: int, tied: bool = True
-) -> Edges | None:
+def tied_edges(whole: Whole, k: int, price: float, threads: int, tied: bool = True) -> Edges | None:
     """The edges of the lowest of the best k groups; None where integers do not lead to them.
 
-    That is if a group has too many values for its cost or for that to be quick, or if no price was
-    found. `price` is about that of k groups; `tied`: where these tie with fewer and more.
+    That is if a group has too many values for its cost or for that to be quick, if the values have
+    no common unit, or if no price was found. `price` is about that of k groups; `tied`: where these
+    tie with fewer and more.
     """
-    if whole is None:
+    weights = whole.weights
+    if whole.bit is None or (weights is not None and weights.max() >= len(MULTIPLES)):
         return None
     n, price = len(whole.x), price / 4.0**whole.bit
     if not 0 < price < inf:
         return None
     values = whole.integers()
+    if weights is not None:
+        weights = np.append(0, np.cumsum(weights, dtype=np.int64))
     for bits in TIES_BITS:
         if bits > 64 and n > WIDE_GROUP * k:
             break
+        if bits <= 128 and not whole.are_narrow:
+            continue
         # Of groups that are longer, costs might overflow.
         longest = len(MULTIPLES) - 1
         while 2**6 * longest * MULTIPLES[longest] * (int(price) + 2) >= 2 ** (bits - 2):
@@ -95,7 +118,8 @@ def tied_edges(
         if longest > 1:
             parts = MULTIPLES[longest] // np.arange(1, longest + 1)
             some = [
-                Ties(values, np.append(0, parts), bits) for _ in range(1 + (tied and threads > 1))
+                Ties(values, weights, np.append(0, parts), bits)
+                for _ in range(1 + (tied and threads > 1))
             ]
             edges = _best_edges(some, k, round(price * MULTIPLES[longest]), 2**bits)
             if edges is not None:

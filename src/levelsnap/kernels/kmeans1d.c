@@ -548,8 +548,15 @@ static int consider_edges(ls_sweep *s, ptrdiff_t j)
             break;
         if (least + s->pass_price > s->limit || s->most[i] < 0)
             continue;
-        if (!keep(&kept, i, total_after(s, i, cost, 1), 1, 1))
+        const ls_estimate total = total_after(s, i, cost, 1);
+        if (!keep(&kept, i, total, 1, 1))
             return 0;
+        /* With no limit, all edges are there, and none of the earlier ones costs less than this one
+         * does without a price. */
+        if (s->limit == INFINITY
+            && difference(&total, &kept.totals[0]) - s->price.hi
+                   > total.error + kept.totals[0].error + 0x1p-50 * s->price.hi)
+            break;
     }
     close_edges(s, j, &kept);
     return 1;

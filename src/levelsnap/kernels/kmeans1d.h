@@ -297,32 +297,37 @@ ls_ascend *ls_ascend_of(int isa);
 ptrdiff_t ls_descend(const ls_ascent *ascent, ptrdiff_t step, double behind, int64_t *path,
                      double *low);
 
-/* Least costs from position 0 in integers, at one price, where groups hold few values. */
+/* Least costs from position 0 in integers, at one price, where groups weigh little. */
 typedef struct {
     ptrdiff_t n;
-    const int64_t *x; /* ascending, from 0 to less than 2**64 / longest */
-    int longest;      /* values that a group may hold */
-    int wide;         /* whether costs have 128 bits, a low and a high word, instead of 64 */
+    int longest; /* that a group may weigh */
+    int bits;    /* of costs: 64, 128 or 256, each number the low words first */
+    const int64_t *weights; /* n + 1: of the values before each position; NULL: each weighs 1 */
     /* Costs and the price count in parts of 1, as many as a common multiple of 1, .. longest:
      * divided by each of these; the first is not used. */
     const int64_t *parts;
-    uint64_t price[2]; /* 2**5 * longest * (price + parts[1]) < 2**62, or 2**126 */
-    uint64_t *sums;    /* OUT, n + 1: of the values before each position, modulo 2**64 */
-    void *costs;       /* OUT, 2 (n + 1): modulo 2**64 or 2**128; those compared differ by far less */
-    uint64_t total[2]; /* OUT: the last least cost */
+    uint64_t price[4]; /* 2**5 * longest * (price + parts[1]) < 2**(bits - 2) */
+    /* n and OUT, n + 1: values, ascending, from 0 to less than 2**64 / longest, beside costs of 256
+     * bits 2**128 / longest, in as many bits; and their weighted sums before each position. */
+    void *x, *sums;
+    void *costs;       /* OUT, 2 (n + 1): modulo 2**bits; those compared differ by far less */
+    uint64_t total[4]; /* OUT: the last least cost */
     int32_t *previous; /* OUT, n + 1: the lowest position that a best path comes from */
     int32_t *fewest, *most; /* OUT, n + 1: groups of the best paths */
 } ls_ties;
 
-/* Whether the compiler has integers of 128 bits. */
+/* Whether the compiler has integers of 128 bits, which those of 256 are made of. */
 #ifdef __SIZEOF_INT128__
 #define LS_WIDE 1
 #else
 #define LS_WIDE 0
 #endif
 
-/* Finds them for the positions first..last-1, after those before. Returns 0 if groups may hold more
- * values. */
+/* Sets `x` to n ascending whole numbers less the first. */
+void ls_ties_fill(ls_ties *ties, const double *values);
+
+/* Finds them for the positions first..last-1, after those before. Returns 0 if groups may weigh
+ * more. */
 int ls_ties_run(ls_ties *ties, ptrdiff_t first, ptrdiff_t last);
 
 /* The edges of the lowest of the best paths of k groups, no fewer than the fewest and no more than
