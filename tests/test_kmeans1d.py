@@ -281,6 +281,22 @@ def test_sums_beside_weights_are_exact(bits, heaviest, isa, monkeypatch):
                     assert [sum(both) for both in zip(*map(exact, pair), strict=True)] == exactly
 
 
+@pytest.mark.parametrize("weighting", WEIGHTS)
+@pytest.mark.parametrize("kind", VALUES)
+def test_costs_are_as_near_as_their_errors_say(kind, weighting):
+    random = np.random.default_rng(12)
+    values = VALUES[kind](random, 45)
+    weights = WEIGHTS[weighting](random, len(values))
+    problem = Problem(values, weights)
+    unit = Fraction(2) ** problem.cost_exponent
+    for (i, j), cost in exact_costs(values, weights).items():
+        found, error = exact(problem.costs(np.array([i, j]))[:, 0])
+        assert abs(found - cost * unit) <= error + found / 2**52  # which is rounded to a double
+        # Of neighbours no more is lost beside values that are far away.
+        if kind in ("normal", "16 decades", "nodata") and weighting in ("none", "counts"):
+            assert error <= cost * unit / 2**51 or j - i > 32
+
+
 @pytest.mark.parametrize("weighting", ["none", "small counts", "counts"])
 def test_nearly_as_many_groups_as_values(weighting):
     """Few pairs are left together, which differ from each other by a small part of the range."""

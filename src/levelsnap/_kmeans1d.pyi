@@ -28,6 +28,8 @@ class Points:
         last: np.ndarray[Any, Any],
         sums: np.ndarray[Any, Any],
         bounds: tuple[float, ...],
+        values: np.ndarray[Any, Any] | None = None,
+        scale: float = 1.0,
     ) -> None: ...
     def __len__(self) -> int: ...
 

@@ -26,6 +26,10 @@ and all that is used is 0 <= c <= S2[j] - S2[i]. The code takes kappa = 8 e for 
 room for the rounding of the bound itself; `tiny` and `weight_tiny` bound what underflow can do. The
 cost of a single value is exactly 0.
 
+Of a few values this may be far more than the cost. Then they are summed by their distances from the
+first one: with terms rounded by at most 12 u**2, S2 and S1 by (3 m + 12) u**2, and as S1**2 / W is
+no more than S2, the cost is by three times that of S2, or less.
+
 Where deviations are whole multiples of a unit, and weights of another, small enough for all sums
 to be exact, e is 0 and what is left is the operations: at most 2**-99 (S2[j] - S2[i]). A cost is
 then a whole multiple of unit**2 weight_unit / W, and two costs of paths that differ by less than
@@ -74,6 +78,8 @@ cdef extern from "kmeans1d.h" nogil:
         double weight_floor
         double unit
         double weight_unit
+        const double *x
+        double scale
 
     ctypedef struct ls_pass:
         const ls_points *points
@@ -294,6 +300,10 @@ cdef class Points:
         S1, S2 and W of the points before each position, in rows hi and lo; see above.
     bounds : tuple of float
         kappa, tiny, weight_kappa, weight_tiny, weight_floor, unit, weight_unit.
+    values : (n,) array or None
+        The points, where each is one value and weights are exact.
+    scale : float
+        What values are to be multiplied with to differ as the deviations do.
     """
     cdef ls_points points
     cdef object arrays  # whose memory `points` has
@@ -304,15 +314,21 @@ cdef class Points:
         const double[::1] last not None,
         const double[:, ::1] sums not None,
         tuple bounds not None,
+        const double[::1] values=None,
+        double scale=1.0,
     ):
         cdef ls_points *p = &self.points
-        self.arrays = first, last, sums
+        self.arrays = first, last, sums, values
         p.n = first.shape[0]
         p.first = &first[0]
         p.last = &last[0]
         set_sums(p, &sums[0, 0], sums.shape[1])
         p.kappa, p.tiny, p.weight_kappa, p.weight_tiny, p.weight_floor = bounds[:5]
         p.unit, p.weight_unit = bounds[5:]
+        p.x = NULL
+        p.scale = scale
+        if values is not None:
+            p.x = &values[0]
 
     def __len__(self):
         return self.points.n
@@ -1095,6 +1111,7 @@ def few_means(
         points.kappa, points.tiny = kappa, tiny
         points.weight_kappa = points.weight_tiny = points.weight_floor = 0
         points.unit = points.weight_unit = 0
+        points.x = NULL
         proved = ls_layers_of(isa)(&points, k, &scratch[8, 0], scratch.shape[1], &edges[0])
         i = 0
         while proved and i < k:

@@ -144,7 +144,12 @@ class Problem:
             about_weights = (kappa, n * 2.0**-980, 2.0**-900)
         errors = (kappa, tiny, *about_weights) if units[0] == 0 else (0.0,) * 5
         self.bounds, self.units = (*errors, *units), units
-        self.points = Points(self.deviation, self.last, self.sums, self.bounds)
+        near = None
+        # Larger exponents exceed those of doubles.
+        if self.values.dtype == np.float64 and edges is None and 0 <= self.exponent < 1000:
+            near = self.values if self._whole and not rounded else None
+        scale = 1.0 if near is None else 2.0**self.exponent
+        self.points = Points(self.deviation, self.last, self.sums, self.bounds, near, scale)
 
     def at(self, edges: Edges) -> Self:
         """The same values with other points.

@@ -26,29 +26,10 @@ int ls_lowest_bit(const double *deviation, const double *rest, ptrdiff_t n, int 
     return lowest;
 }
 
-ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
+/* s2 - s1**2 / weight; the error is what that rounds. */
+static ls_estimate cost_of_sums(ls_pair s1, ls_pair s2, ls_pair weight, double tiny)
 {
-    ls_estimate cost = {0, 0, 0};
-    if (ls_is_single(p, i, j))
-        return cost;
-    const double reach = ls_larger(fabs(p->first[i]), fabs(p->last[j - 1]));
-    const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
-    cost.error = p->tiny
-               + reach * (p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
-                          + reach * (p->weight_kappa * weights + p->weight_tiny));
-    const ls_pair s1 = ls_minus((ls_pair){p->s1_hi[j], p->s1_lo[j]},
-                                (ls_pair){p->s1_hi[i], p->s1_lo[i]});
-    const ls_pair s2 = ls_minus((ls_pair){p->s2_hi[j], p->s2_lo[j]},
-                                (ls_pair){p->s2_hi[i], p->s2_lo[i]});
-    const ls_pair weight = ls_minus((ls_pair){p->w_hi[j], p->w_lo[j]},
-                                    (ls_pair){p->w_hi[i], p->w_lo[i]});
-    if (weight.hi <= p->weight_floor + p->kappa * weights) {
-        cost.hi = 0.5 * fabs(s2.hi);
-        cost.error += cost.hi;
-        return cost;
-    }
-    cost.error += 0x1p-99 * fabs(s2.hi);
-    /* s1**2 / weight as quotient + rest: one division, corrected by its exact remainder. */
+    /* quotient + rest: one division, corrected by its exact remainder. */
     const double inverse = 1 / weight.hi;
     ls_pair square = ls_two_product(s1.hi, s1.hi);
     square.lo += 2 * s1.hi * s1.lo;
@@ -58,11 +39,60 @@ ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
         ((square.hi - back.hi) - back.lo + square.lo - quotient * weight.lo) * inverse;
     ls_pair difference = ls_two_sum(s2.hi, -quotient);
     difference.lo += s2.lo - rest;
-    cost.hi = difference.hi + difference.lo;
+    ls_estimate cost = {difference.hi + difference.lo, 0, 0x1p-99 * fabs(s2.hi) + tiny * inverse};
     cost.lo = difference.lo - (cost.hi - difference.hi);
-    cost.error += p->tiny * inverse;
     if (cost.hi < 0)
         cost.hi = cost.lo = 0;
+    return cost;
+}
+
+/* Of a few values with exact weights, by their distances from the first. */
+static ls_estimate near_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j, ls_pair weight)
+{
+    const int weighted = weight.hi != (double)(j - i);
+    ls_sums sums = {{0, 0}, {0, 0}, {0, 0}};
+    for (ptrdiff_t t = i + 1; t < j; t++) {
+        const ls_pair d = ls_two_sum(p->x[t], -p->x[i]);
+        const double w = (p->w_hi[t + 1] - p->w_hi[t]) + (p->w_lo[t + 1] - p->w_lo[t]);
+        ls_sums_add(&sums, d.hi * p->scale, d.lo * p->scale, weighted ? &w : NULL, 1);
+    }
+    ls_estimate cost = cost_of_sums(sums.s1, sums.s2, weight, p->tiny);
+    /* Terms and sums of one sign are each rounded by a few parts in 2**104. */
+    cost.error += (double)(j - i + 8) * (0x1p-101 * sums.s2.hi + p->tiny);
+    return cost;
+}
+
+/* Values of a group that is worth to be looked at one by one. */
+#define FEW_VALUES 32
+
+ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
+{
+    ls_estimate cost = {0, 0, 0};
+    if (ls_is_single(p, i, j))
+        return cost;
+    const double reach = ls_larger(fabs(p->first[i]), fabs(p->last[j - 1]));
+    const double weights = fabs(p->w_hi[i]) + fabs(p->w_hi[j]);
+    const double error = p->tiny
+                       + reach * (p->kappa * (fabs(p->s1_hi[i]) + fabs(p->s1_hi[j])) + p->tiny
+                                  + reach * (p->weight_kappa * weights + p->weight_tiny));
+    const ls_pair s1 = ls_minus((ls_pair){p->s1_hi[j], p->s1_lo[j]},
+                                (ls_pair){p->s1_hi[i], p->s1_lo[i]});
+    const ls_pair s2 = ls_minus((ls_pair){p->s2_hi[j], p->s2_lo[j]},
+                                (ls_pair){p->s2_hi[i], p->s2_lo[i]});
+    const ls_pair weight = ls_minus((ls_pair){p->w_hi[j], p->w_lo[j]},
+                                    (ls_pair){p->w_hi[i], p->w_lo[i]});
+    if (weight.hi <= p->weight_floor + p->kappa * weights) {
+        cost.hi = 0.5 * fabs(s2.hi);
+        cost.error = error + cost.hi;
+        return cost;
+    }
+    cost = cost_of_sums(s1, s2, weight, p->tiny);
+    cost.error += error;
+    if (p->x && j - i <= FEW_VALUES && cost.error > 0x1p-60 * cost.hi) {
+        const ls_estimate near = near_cost(p, i, j, weight);
+        if (near.error < cost.error)
+            return near;
+    }
     return cost;
 }
 

@@ -30,6 +30,10 @@ typedef struct {
     double weight_floor; /* a weight up to this counts as cancelled */
     /* Deviations and weights are whole multiples of these, and all sums are exact; or 0. */
     double unit, weight_unit;
+    /* The values, which times `scale` differ as the deviations do, where each is a point and weights
+     * are exact; or NULL. */
+    const double *x;
+    double scale;
 } ls_points;
 
 /* As fmax, which is a call of the library. */
