@@ -246,10 +246,10 @@ def tied():
             f"float32, {len(x):,} values": (x, (len(x) // 13, len(x) // 3, len(x) * 9 // 10))
             for x in floats
         },
-        "np.linspace(0, 1, 20,000)": (np.linspace(0, 1, 20_000), (2000, 6000, 16_000)),
+        "np.linspace(0, 1, 20,000)": (np.linspace(0, 1, 20_000), (600, 6000, 16_000)),
         "20,000 integers and noise of 1e-12": (
             np.arange(20_000) + 1e-12 * rng.normal(size=20_000),
-            (2000, 6000, 16_000),
+            (600, 6000, 16_000),
         ),
     }
 

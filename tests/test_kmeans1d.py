@@ -297,20 +297,27 @@ def test_costs_are_as_near_as_their_errors_say(kind, weighting):
             assert error <= cost * unit / 2**51 or j - i > 32
 
 
-@pytest.mark.parametrize("weighting", ["none", "small counts", "counts"])
-def test_nearly_as_many_groups_as_values(weighting):
+@pytest.mark.parametrize("most_weight", [1, 3, 10**6])
+@pytest.mark.parametrize("kind", ["float32", "decades", "huge"])
+def test_nearly_as_many_groups_as_values(kind, most_weight):
     """Few pairs are left together, which differ from each other by a small part of the range."""
     random = np.random.default_rng(9)
-    values = np.unique(np.exp(random.normal(size=150)).astype(np.float32))
+    values = {
+        "float32": np.unique(np.exp(random.normal(size=150)).astype(np.float32)),
+        "decades": np.logspace(-100, 100, 150),
+        "huge": np.arange(150) * 1.1e306,
+    }[kind]
     n = len(values)
-    most = {"none": 1, "small counts": 3, "counts": 10**6}[weighting]
-    weights = random.integers(1, most + 1, n).astype(np.uint64)
+    weights = random.integers(1, most_weight + 1, n).astype(np.uint64)
     for k in (n - 1, n - 2, n - 5, n - 30, n // 2):
         expected = exact_cuts(values, weights, k).tolist()
-        if most > 1:
-            assert optimal_cuts(values, weights, k).tolist() == expected
-        else:
+        assert optimal_cuts(values, weights, k).tolist() == expected
+        if most_weight == 1:
             assert optimal_cuts(values, None, k).tolist() == expected
+            means = kmeans1d.optimal_means(values, None, k).tolist()
+            for equal in (1, 7):
+                weights = np.full(n, equal, np.uint64)
+                assert kmeans1d.optimal_means(values, weights, k).tolist() == means
 
 
 def test_too_many_values(monkeypatch):

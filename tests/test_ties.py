@@ -27,30 +27,23 @@ SMALL = {
 WIDE = ["nearly even", "tenths", "integers and noise"]
 
 
-def best_of(x, weights, ks):
+def best_of(x, ks):
     """The lowest of the best edges of so many groups, and what these cost."""
-    edges = [[0, *exact_cuts(x, weights, k).tolist(), len(x)] for k in ks]
-    problem = Problem(x, weights)
+    edges = [[0, *exact_cuts(x, None, k).tolist(), len(x)] for k in ks]
+    problem = Problem(x, None)
     return edges, [exact_cost(problem, np.array(some)) for some in edges]
 
 
-def random_weights(random, n, most):
-    """None where each would be 1."""
-    return random.integers(1, most + 1, n).astype(np.uint64) if most > 1 else None
-
-
-@pytest.mark.parametrize("most_weight", [1, 3])
 @pytest.mark.parametrize("bits", TIES_BITS)
 @pytest.mark.parametrize("kind", SMALL)
-def test_the_lowest_of_the_best(kind, bits, most_weight, monkeypatch):
+def test_the_lowest_of_the_best(kind, bits, monkeypatch):
     monkeypatch.setattr(ties, "TIES_BITS", [bits])
     random = np.random.default_rng(4)
     found = 0
     for _ in range(8):
         x = np.unique(SMALL[kind](random))
-        weights = random_weights(random, len(x), most_weight)
-        whole = ties.Whole(x, weights)
-        edges_of, costs = best_of(x, weights, range(1, len(x) + 1))
+        whole = ties.Whole(x)
+        edges_of, costs = best_of(x, range(1, len(x) + 1))
         for k in range(2, len(x)):
             low, high = costs[k - 1] - costs[k], costs[k - 2] - costs[k - 1]
             for price in (low, high, (low + high) / 2, low * (1 + Fraction(1, 2**30))):
@@ -62,54 +55,63 @@ def test_the_lowest_of_the_best(kind, bits, most_weight, monkeypatch):
     assert found > 60 or (bits < 256 and kind in ("two far", *WIDE))
 
 
-@pytest.mark.parametrize("most_weight", [1, 2])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("bits", TIES_BITS)
-def test_the_price_is_looked_for(bits, threads, most_weight, monkeypatch):
+def test_the_price_is_looked_for(bits, threads, monkeypatch):
     monkeypatch.setattr(ties, "TIES_BITS", [bits])
-    random = np.random.default_rng(5)
-    x = np.cumsum(random.integers(1, 3, 300)).astype(np.float64)
-    weights = random_weights(random, len(x), most_weight)
+    x = np.cumsum(np.random.default_rng(5).integers(1, 3, 300)).astype(np.float64)
     for k in (60, 100, 150, 160, 250):
-        (_, best, _), costs = best_of(x, weights, (k - 1, k, k + 1))
+        (_, best, _), costs = best_of(x, (k - 1, k, k + 1))
         low, high = costs[1] - costs[2], costs[0] - costs[1]
         for price in (float(low) / 1.5, float(high) * 1.5):
-            edges = ties.tied_edges(ties.Whole(x, weights), k, price, threads)
-            if edges is None:
-                assert most_weight > 1  # too heavy for 64 bits
-                assert bits == 64
-            else:
-                assert edges.tolist() == best
+            edges = ties.tied_edges(ties.Whole(x), k, price, threads)
+            assert edges is not None
+            assert edges.tolist() == best
 
 
-@pytest.mark.parametrize("most_weight", [1, 2])
+def count_decisions(monkeypatch):
+    """Where rationals decide from now on."""
+    decided = []
+    decide = prices.Graph._decide
+
+    def count(graph, j, price):
+        decided.append(j)
+        decide(graph, j, price)
+
+    monkeypatch.setattr(prices.Graph, "_decide", count)
+    return decided
+
+
+@pytest.mark.parametrize("most_weight", [1, 2, 50])
 @pytest.mark.parametrize("kind", WIDE)
 def test_nearly_equal_paths(kind, most_weight, monkeypatch):
-    """Beyond a few rationals, paths are told apart in integers."""
+    """They are told apart by exact sums and by rationals alike."""
     random = np.random.default_rng(8)
-    noise = random.normal(size=600) * 1e-13
     x = {
         "nearly even": np.linspace(0, 1, 600),
         "tenths": np.cumsum(random.integers(1, 3, 600)) / 10,
-        "integers and noise": np.arange(600) + noise,
+        "integers and noise": np.arange(600) + random.normal(size=600) * 1e-13,
     }[kind]
-    weights = random_weights(random, len(x), most_weight)
-    by_integers = []
-
-    def tied_edges(*args, **options):
-        by_integers.append(ties.tied_edges(*args, **options))
-        return by_integers[-1]
-
-    monkeypatch.setattr(prices, "tied_edges", tied_edges)
-    monkeypatch.setattr(prices, "FEW_DECISIONS", 0)
-    ks = [100, 180, 290, 450, 480, 590, 598]
-    found = [prices.best_cuts(Problem(x, weights), k).tolist() for k in ks]
+    weights = random.integers(1, most_weight + 1, len(x)).astype(np.uint64)
+    ks = [7, 19, 100, 180, 290, 450, 480, 590, 598]
+    decided = count_decisions(monkeypatch)
+    by_sums = [prices.best_cuts(Problem(x, weights), k).tolist() for k in ks]
     if 256 in TIES_BITS:
-        assert sum(edges is not None for edges in by_integers) > 2
-    monkeypatch.setattr(prices, "FEW_DECISIONS", prices.MOST_VALUES)
-    by_integers.clear()
-    assert found == [prices.best_cuts(Problem(x, weights), k).tolist() for k in ks]
-    assert not by_integers
+        assert not decided
+    monkeypatch.setattr(prices, "TIES_BITS", [64])
+    assert by_sums == [prices.best_cuts(Problem(x, weights), k).tolist() for k in ks]
+    assert len(decided) > 10 or most_weight > 2
+
+
+def test_denominators_without_a_common_multiple(monkeypatch):
+    """Of groups that weigh much, and differ, rationals are compared."""
+    x = np.arange(70) * 0.1
+    weights = np.resize(np.array([1_000_003, 1_000_033, 1_000_037], np.uint64), 70)
+    decided = count_decisions(monkeypatch)
+    for k in range(2, 69):
+        found = prices.best_cuts(Problem(x, weights), k).tolist()
+        assert found == exact_cuts(x, weights, k).tolist()
+    assert decided
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16, np.float64])
@@ -147,8 +149,6 @@ def test_what_integers_do_not_hold():
     assert ties.tied_edges(ties.Whole(np.arange(1000.0)), 10, 2e5, 1) is None
     for price in (1e-9, 0.0, -1.0, np.inf, np.nan):
         assert ties.tied_edges(ties.Whole(np.arange(100.0)), 50, price, 2) is None
-    heavy = np.where(np.arange(100) % 2 == 0, 1, 43).astype(np.uint64)
-    assert ties.tied_edges(ties.Whole(np.arange(100.0), heavy), 99, 1.0, 1) is None
     uneven = np.sort(np.random.default_rng(7).random(1000) ** 3)
     assert ties.tied_edges(ties.Whole(uneven**3), 500, 1e-9, 1) is None
     for bits, held in ((ties.NARROW_BITS, "are_narrow"), (ties.MOST_BITS, "bit")):

@@ -134,11 +134,7 @@ def steps_back(previous: np.ndarray[Any, Any], step: int, path: np.ndarray[Any, 
 @disjoint_base
 class Ties:
     def __init__(
-        self,
-        values: np.ndarray[Any, Any],
-        weights: np.ndarray[Any, Any] | None,
-        parts: np.ndarray[Any, Any],
-        bits: int,
+        self, values: np.ndarray[Any, Any], parts: np.ndarray[Any, Any], bits: int
     ) -> None: ...
     def path(self, edges: np.ndarray[Any, Any]) -> None: ...
 
@@ -175,6 +171,14 @@ def bands(
     upper: np.ndarray[Any, Any],
     ends: np.ndarray[Any, Any],
 ) -> None: ...
+
+@disjoint_base
+class ExactSums:
+    def __init__(
+        self, values: np.ndarray[Any, Any], weights: np.ndarray[Any, Any] | None
+    ) -> None: ...
+    def set_price(self, price: int, parts: int) -> None: ...
+
 def sweep(
     points: Points,
     positions: np.ndarray[Any, Any],
@@ -184,6 +188,7 @@ def sweep(
     ends: np.ndarray[Any, Any],
     price: tuple[float, float, float],
     price_parts: int,
+    exact: ExactSums | None,
     potential: np.ndarray[Any, Any],
     fewest: np.ndarray[Any, Any],
     most: np.ndarray[Any, Any],

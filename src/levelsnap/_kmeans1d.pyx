@@ -46,6 +46,10 @@ from enum import IntEnum
 
 import numpy as np
 
+cdef extern from "wide.h" nogil:
+    enum:
+        LS_WIDE
+
 cdef extern from "kmeans1d.h" nogil:
     ctypedef struct ls_pair:
         double hi
@@ -117,7 +121,6 @@ cdef extern from "kmeans1d.h" nogil:
         Py_ssize_t n
         int longest
         int bits
-        const int64_t *weights
         const int64_t *parts
         uint64_t price[4]
         void *x
@@ -158,6 +161,15 @@ cdef extern from "kmeans1d.h" nogil:
         Py_ssize_t first
         int32_t (*groups)[2]
 
+    ctypedef struct ls_exact:
+        Py_ssize_t n
+        int64_t *weights
+        void *s1
+        void *s2
+        uint64_t heaviest
+        uint64_t price[4]
+        uint64_t price_parts
+
     ctypedef struct ls_sweep:
         const ls_points *points
         Py_ssize_t n
@@ -170,6 +182,7 @@ cdef extern from "kmeans1d.h" nogil:
         const int32_t *farthest
         const int32_t *nearest
         ls_estimate price
+        const ls_exact *exact
         uint64_t price_parts
         ls_estimate *potential
         int32_t *fewest
@@ -183,6 +196,7 @@ cdef extern from "kmeans1d.h" nogil:
         bint decided
         Py_ssize_t done
         Py_ssize_t work
+        Py_ssize_t walked
 
     ctypedef enum ls_sweep_end:
         LS_SWEEP_DONE
@@ -198,7 +212,6 @@ cdef extern from "kmeans1d.h" nogil:
         LS_LADDER_ROWS
         LS_FARTHEST
         LS_ASCENT_SCRATCH
-        LS_WIDE
     double LS_LADDER_GRID
 
     ls_pair ls_two_sum(double a, double b)
@@ -231,6 +244,7 @@ cdef extern from "kmeans1d.h" nogil:
     Py_ssize_t ls_descend(
         const ls_ascent *ascent, Py_ssize_t step, double behind, int64_t *path, double *low
     )
+    void ls_exact_fill(ls_exact *exact, const double *values, const uint64_t *weights)
     void ls_ties_fill(ls_ties *ties, const double *values)
     bint ls_ties_run(ls_ties *ties, Py_ssize_t first, Py_ssize_t last)
     void ls_ties_path(const ls_ties *ties, Py_ssize_t k, int64_t *edges)
@@ -566,7 +580,7 @@ def run_passes(
     """
     cdef ls_pass runs[2]
     cdef Py_ssize_t steps[2]
-    cdef long arrived = 0
+    cdef long arrived
     cdef Py_ssize_t t
     for t in range(2):
         begin_pass(&runs[t], points, t, price, least, scratch)
@@ -929,8 +943,6 @@ cdef class Ties:
     values : (n,) float64 array
         Whole numbers less than 2**127 whose differences are less than 2**64 / longest, or beside
         256 bits 2**128 / longest.
-    weights : (n + 1,) int64 array or None
-        Sums of positive weights before each position; None: each value weighs 1.
     parts : (longest + 1,) int64 array
         The parts of 1 that costs and the price count in, a common multiple of 1 .. longest, divided
         by each of these; the first is not used.
@@ -941,11 +953,7 @@ cdef class Ties:
     cdef object arrays  # whose memory `ties` has
 
     def __init__(
-        self,
-        const double[::1] values not None,
-        const int64_t[::1] weights,
-        const int64_t[::1] parts not None,
-        int bits,
+        self, const double[::1] values not None, const int64_t[::1] parts not None, int bits
     ):
         cdef ls_ties *t = &self.ties
         cdef Py_ssize_t n = values.shape[0]
@@ -953,13 +961,10 @@ cdef class Ties:
         cdef uint64_t[::1] x = np.empty(n * value_words, np.uint64)
         cdef uint64_t[:, ::1] sums = np.empty((value_words + 2 * words, n + 1), np.uint64)
         cdef int32_t[:, ::1] numbers = np.empty((3, n + 1), np.int32)
-        self.arrays = x, weights, parts, sums, numbers
+        self.arrays = x, parts, sums, numbers
         t.n = n
         t.longest = parts.shape[0] - 1
         t.bits = bits
-        t.weights = NULL
-        if weights is not None:
-            t.weights = &weights[0]
         t.parts = &parts[0]
         t.x, t.sums, t.costs = &x[0], &sums[0, 0], &sums[value_words, 0]
         t.previous, t.fewest, t.most = &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
@@ -986,7 +991,7 @@ def run_ties(some not None, prices not None):
     -------
     list of (int, int, int) or None
         Of each, the fewest and the most of the best groups, and their cost with their prices,
-        modulo 2**bits. None: a group may weigh more than `longest`.
+        modulo 2**bits. None: a group may hold more values than `longest`.
     """
     cdef ls_ties *ties[2]
     cdef int count = <int>len(some), failed = 0, t, word
@@ -1211,6 +1216,45 @@ def bands(
                 PyErr_CheckSignals()
 
 
+cdef class ExactSums:
+    """Prefix sums of values as integers, to choose by where doubles do not tell paths apart.
+
+    Parameters
+    ----------
+    values : (n,) float64 array
+        Ascending whole numbers less than 2**127 that spread over less than 2**124; this over how
+        far they do is the most that groups to choose among may weigh.
+    weights : (n,) uint64 array or None
+        None: each value weighs 1.
+    """
+    cdef ls_exact exact
+    cdef object arrays  # whose memory `exact` has
+
+    def __init__(self, const double[::1] values not None, const uint64_t[::1] weights):
+        cdef ls_exact *e = &self.exact
+        cdef Py_ssize_t n = values.shape[0]
+        cdef uint64_t[:, ::1] sums = np.empty((6, n + 1), np.uint64)
+        cdef int64_t[::1] before = np.empty(n + 1, np.int64)
+        cdef const uint64_t *weigh = NULL
+        if weights is not None:
+            weigh = &weights[0]
+        self.arrays = sums, before
+        e.n = n
+        e.weights, e.s1, e.s2 = &before[0], &sums[0, 0], &sums[2, 0]
+        e.heaviest = <uint64_t>min(2.0**124 / (values[n - 1] - values[0]), 2.0**62)
+        with nogil:
+            ls_exact_fill(e, &values[0], weigh)
+
+    def set_price(self, price, parts):
+        """In parts of 1, as many as are given; both are positive."""
+        cdef int word
+        if price >= 2**248 or parts >= 2**60:
+            price, parts = 0, 0  # not known
+        for word in range(4):
+            self.exact.price[word] = price >> 64 * word & 0xFFFFFFFFFFFFFFFF
+        self.exact.price_parts = parts
+
+
 def sweep(
     Points points not None,                                 # IN
     const int64_t[::1] positions not None,                  # IN
@@ -1220,6 +1264,7 @@ def sweep(
     const int32_t[:, ::1] ends not None,                    # IN
     tuple price not None,
     uint64_t price_parts,
+    ExactSums exact,
     double[:, ::1] potential not None,                      # OUT
     int32_t[::1] fewest not None,                           # OUT
     int32_t[::1] most not None,                             # OUT
@@ -1251,6 +1296,8 @@ def sweep(
         hi, lo and a bound of the error.
     price_parts : int
         The denominator of the price in units of the points, if they have some; 0: unknown.
+    exact : ExactSums or None
+        With the price, to choose by where that is possible.
     potential : (m, 3) array
         The least cost of a path to each position: hi, lo and a bound of the error.
     fewest, most : (m,) int32 arrays
@@ -1291,6 +1338,9 @@ def sweep(
     s.nearest = &ends[1, 0]
     s.price.hi, s.price.lo, s.price.error = price
     s.price_parts = price_parts
+    s.exact = NULL
+    if exact is not None:
+        s.exact = &exact.exact
     s.potential = <ls_estimate *>&potential[0, 0]
     s.fewest = &fewest[0]
     s.most = &most[0]
@@ -1302,7 +1352,7 @@ def sweep(
     s.capacity = sources.shape[0]
     s.decided = decided
     s.done = done[0]
-    s.work = 0
+    s.work = s.walked = 0
     end = go_on(&s, budget)
     done[0] = s.done
     return SweepEnd(end)
@@ -1381,6 +1431,7 @@ def sweep_near(
     s.positions = &positions[0]
     s.near = &near
     s.before = s.after = NULL
+    s.exact = NULL
     s.pass_price = s.limit = 0
     s.farthest = &ends[0, 0]
     s.nearest = &ends[1, 0]
@@ -1395,7 +1446,7 @@ def sweep_near(
     s.capacity = sources.shape[0]
     s.decided = False
     s.done = 0
-    s.work = 0
+    s.work = s.walked = 0
     return SweepEnd(go_on(&s, <Py_ssize_t>1 << 40))
 
 

@@ -52,6 +52,8 @@ def optimal_means(
 ) -> NDArray[np.float64]:
     """The means of the groups that `optimal_cuts` finds, as `group_means` gives them."""
     n = len(values)
+    if weights is not None and weights[0] == weights[-1] and (weights == weights[0]).all():
+        weights = None  # which is quicker
     few = _is_few(n, k)
     if few and _is_plain(values, weights) and not _evenly_spaced(values):
         numbers = values.astype(np.float64, copy=False)

@@ -105,7 +105,8 @@ class Problem:
         return "points" in self.__dict__
 
     def _sum_up(self) -> None:
-        n, edges = len(self.values), self.edges
+        values, edges, exponent = self.values, self.edges, self.exponent
+        n = len(values)
         if edges is None:
             self.deviation = self.last = np.empty(n)
         else:
@@ -144,11 +145,11 @@ class Problem:
             about_weights = (kappa, n * 2.0**-980, 2.0**-900)
         errors = (kappa, tiny, *about_weights) if units[0] == 0 else (0.0,) * 5
         self.bounds, self.units = (*errors, *units), units
-        near = None
+        near, scale = None, 1.0
+        exact_weights = self._whole and not rounded
         # Larger exponents exceed those of doubles.
-        if self.values.dtype == np.float64 and edges is None and 0 <= self.exponent < 1000:
-            near = self.values if self._whole and not rounded else None
-        scale = 1.0 if near is None else 2.0**self.exponent
+        if values.dtype == np.float64 and exact_weights and edges is None and 0 <= exponent < 1000:
+            near, scale = values, 2.0**exponent
         self.points = Points(self.deviation, self.last, self.sums, self.bounds, near, scale)
 
     def at(self, edges: Edges) -> Self:
@@ -246,8 +247,7 @@ class Problem:
         deviation times a weight up to 2**102: the rest of the square, times the weight, and the
         rest of the product are integers of at most 50 bits. Else zeros.
         """
-        # Huge values are scaled down, and tiny ones beside them may be lost.
-        if self.exponent < 0 or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
+        if not self._scales_exactly() or abs(lowest) > 1000 or abs(lowest_weight) > 1000:
             return 0.0, 0.0
         unit, weight_unit = 2.0**lowest, 2.0**lowest_weight
         reach = max(abs(float(self.deviation[0])), abs(float(self.last[-1])))
@@ -281,6 +281,14 @@ class Problem:
         np.negative(low, out=low, where=below)
         return high, low
 
+    def _scales_exactly(self) -> bool:
+        """Whether no value loses bits: huge ones are scaled down, and tiny ones beside them."""
+        if self.exponent >= 0:
+            return True
+        at = int(np.searchsorted(self.values, 0))
+        nearest = np.abs(self.values[max(at - 1, 0) : at + 2])
+        return float(nearest[nearest > 0].min()) * 2.0**self.exponent >= 2.0**-960
+
     def separate(self, weighted: bool = False) -> NDArray[np.float64] | None:
         """The values but for a constant, scaled, if they are points themselves.
 
@@ -290,7 +298,7 @@ class Problem:
         values = self.values
         if (self.weights is not None and not weighted) or self.edges is not None:
             return None
-        if self.exponent < 0:
+        if not self._scales_exactly():
             return None
         if values.dtype.kind == "f":
             return times_power(values, self.exponent)

@@ -24,6 +24,8 @@ from ._kmeans1d import (
     LADDER_LONGEST,
     PASS_LEAF,
     PASS_ROWS,
+    TIES_BITS,
+    ExactSums,
     Points,
     SweepEnd,
     bands,
@@ -37,10 +39,10 @@ from ._kmeans1d import (
 )
 from .ascent import Ascent
 from .ladder import Path, about_price, gathered_price, ladder_paths, longest_group
-from .points import LEAST_PRICE, Edges, Problem, path_cost
+from .points import EXACT, LEAST_PRICE, Edges, Problem, path_cost, times_power
 from .rationals import ExactCosts, exact_cuts
 from .tables import ISA
-from .ties import Whole, tied_edges
+from .ties import Whole
 
 Progress = Callable[[int, int], object]
 Cuts = NDArray[np.int64]
@@ -67,10 +69,13 @@ FEWEST_CELLS = 1 << 13
 MOST_BALANCED = 1 << 19
 # Denominators from here on count as unknown.
 MOST_PARTS = 2**60
-# How many times as long as a group bands are that do not spare work.
+# How many times as long as groups bands are, on average, with which a sweep takes longer than
+# without, as it then stops where groups cost too much.
 WIDE_BANDS = 8
-# Positions where rationals are compared before a way with no rounding is tried.
-FEW_DECISIONS = 4
+# Of values over hundreds of decades, prices differ by powers of ten between one number of groups
+# and the next. Steps of their logarithms are no longer than the latter.
+MOST_POWER = 4096.0
+FARTHEST = 100.0
 # Groups that a sweep may look at.
 BUDGET = 1 << 30
 
@@ -124,22 +129,16 @@ def best_cuts(
         search.start_between(*paths)
     else:
         search.narrow(SLACK)
-    cuts, decisions = search.only_cuts(), FEW_DECISIONS
+    cuts = search.only_cuts()
     while cuts is None:
-        graph = search.graph(decisions)
+        graph = search.graph()
         cuts = graph.best_cuts(k, search.bracket)
-        everything = len(graph.positions) == n + 1
         if cuts is not None:
             # All paths of k groups that cost no more are in the graph, if this is within the limit.
             needed = _priced(problem.points, np.concatenate([[0], cuts, [n]]), search.price)
             if needed > search.limit and not graph.is_whole:
                 search.limit, cuts = needed, None
-        elif decisions < MOST_VALUES and (graph.is_tedious or everything):
-            decisions = MOST_VALUES
-            edges = _tied_edges(problem, k, search.price, threads)
-            if edges is not None:
-                cuts = edges[1:-1]
-        elif everything:
+        elif len(graph.positions) == n + 1:
             if problem.edges is not None:
                 return None
             cuts = exact_cuts(problem.values, problem.weights, k)
@@ -230,8 +229,9 @@ class Search:
         """The limit and more than rounding takes from it."""
         return _raised(self.limit)
 
-    def graph(self, decisions: int) -> "Graph":
-        return Graph(self.problem, self.kept(), self.passes, self.price, self.most, decisions)
+    def graph(self) -> "Graph":
+        size = len(self.problem) / self.k
+        return Graph(self.problem, self.kept(), self.passes, self.price, self.most, size)
 
     def only_cuts(self) -> Cuts | None:
         """The best cuts, if it is easily seen that there are no others as good."""
@@ -298,14 +298,6 @@ def _ladder(problem: Problem, k: int, threads: int) -> tuple[list[Path], float |
     if x is None or longest_group(x, k) > LADDER_LONGEST / 2:
         return [], None
     return ladder_paths(x, k, _dense_price(problem, k), threads)
-
-
-def _tied_edges(problem: Problem, k: int, price: float, threads: int) -> Edges | None:
-    """As `tied_edges`, where nearly equal paths take many bits to be told apart."""
-    x, weights = problem.separate(weighted=True), problem.weights
-    if x is None or (weights is not None and weights.dtype.kind == "f"):
-        return None
-    return tied_edges(Whole(x, weights), k, price, threads)
 
 
 def _ascent(problem: Problem, k: int, threads: int) -> Ascent | None:
@@ -500,13 +492,13 @@ class Bracket:
             self.more, self.low = edges, max(price, self.low)
         if self._last is not None and self._last[1] != found:
             power = (log(self._last[0]) - log(price)) / self._odds(found, self._last[1])
-            self._power = min(max(power, 1.0), 12.0)
+            self._power = min(max(power, 1.0), MOST_POWER)
         self._last = price, found
         if self.fewer is None or self.more is None:
             # Half a group further, for it is as well to have k between two others.
             odds = self._odds(found + (0.5 if found > k else -0.5), k)
             step = self._power * max(1.0, 8.0 ** min(self._tries, 13) / 2) * odds
-            return price * exp(min(max(step, -25.0), 25.0))
+            return price * exp(min(max(step, -FARTHEST), FARTHEST))
         self.stuck = self._sloped and self._tries > 0
         fewer, more = len(self.fewer) - 1, len(self.more) - 1
         self._sloped = self._tries > 1 or more - fewer <= 4 or fewer <= 1
@@ -573,13 +565,11 @@ class Graph:
         At `price`, from both ends.
     price, limit : float
         Paths that cost more than `limit` at `price` are left out.
-    decisions : int
-        How often rationals may be compared.
+    size : float
+        Of a group, on average.
 
     Attributes
     ----------
-    is_tedious : bool
-        Whether that did not suffice.
     is_whole : bool
         Whether no paths are left out.
     """
@@ -591,26 +581,24 @@ class Graph:
         passes: Passes,
         price: float,
         limit: float,
-        decisions: int,
+        size: float,
     ) -> None:
         m = len(positions)
         self.problem, self.positions = problem, positions
-        self._decisions, self.is_tedious = decisions, False
         self.price, self.limit = price, limit
         self.least = passes.least.take(positions, axis=1)
         self.ends = np.empty((2, m), np.int32)
-        sources = _sources(passes.previous[0], positions)
         bands(
-            problem.points, positions, self.least, price, limit, sources, np.empty(m), self.ends,
+            problem.points, positions, self.least, price, limit,
+            _sources(passes.previous[0], positions), np.empty(m), self.ends,
         )  # fmt: skip
-        # Bounds of costs are of no use that are rounded by more than a price.
-        here = np.arange(m)
-        widths = float((self.ends[1] - self.ends[0]).sum()), float((here - sources).sum())
-        self.is_whole = m == len(problem) + 1 and widths[0] > WIDE_BANDS * widths[1]
+        # Of no use are limits that say less than what rounds the bounds of costs.
+        width = float(np.mean(self.ends[1] - self.ends[0]))
+        self.is_whole = m == len(problem) + 1 and width > WIDE_BANDS * size
         if self.is_whole:
             self.limit = inf
             self.least[:] = 0.0
-            self.ends[:] = np.zeros(m), here - 1
+            self.ends[:] = np.zeros(m), np.arange(m) - 1
         self.potential = np.empty((m, 3))
         self.fewest, self.most, self.groups = np.empty((3, m), np.int32)
         self.parts = np.empty(m, np.uint64)
@@ -621,6 +609,18 @@ class Graph:
     @cached_property
     def exact(self) -> ExactCosts:
         return ExactCosts(self.problem, self.positions)
+
+    @cached_property
+    def sums(self) -> tuple[ExactSums, int] | None:
+        """In units of a power of two, and its exponent; None where integers do not hold them."""
+        weights = self.problem.weights
+        if weights is not None and (
+            weights.dtype.kind == "f" or weights.sum(dtype=np.float64) >= EXACT
+        ):
+            return None
+        x = self.problem.separate(weighted=True)
+        bit = None if x is None or 256 not in TIES_BITS else Whole(x).bit
+        return None if bit is None else (ExactSums(times_power(x, -bit), weights), bit)
 
     def best_cuts(self, k: int, known: Bracket) -> Cuts | None:
         """The lowest of the best cuts into k groups; None if none are found.
@@ -655,19 +655,22 @@ class Graph:
                 parts = self.exact.from_scaled(price).denominator
         else:
             scaled, parts = self.exact.as_scaled(price), price.denominator
+        sums = None
         while True:
             end = sweep(
                 self.problem.points, self.positions, self.least, self.price, self.limit,
-                self.ends, scaled, parts if parts < MOST_PARTS else 0, self.potential,
+                self.ends, scaled, parts if parts < MOST_PARTS else 0, sums, self.potential,
                 self.fewest, self.most, self.groups, self.parts, self.starts, self.sources,
                 self.totals, done, decided, BUDGET,
             )  # fmt: skip
             decided = end == SweepEnd.UNDECIDED
-            if decided:
-                self.is_tedious = self._decisions == 0
-                if self.is_tedious:
-                    return False
-                self._decisions -= 1
+            if decided and sums is None and self.sums is not None:
+                sums, bit = self.sums
+                given = Fraction(price) if isinstance(price, float) else self.exact.scaled(price)
+                given /= Fraction(4) ** bit
+                sums.set_price(given.numerator, given.denominator)
+                decided = False
+            elif decided:
                 self._decide(int(done[0]), price)
             elif end == SweepEnd.FULL:
                 self.sources = np.concatenate([self.sources, np.empty_like(self.sources)])

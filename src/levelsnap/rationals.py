@@ -97,9 +97,13 @@ class ExactCosts:
     def from_scaled(self, price: float) -> Fraction:
         return Fraction(price) * Fraction(2) ** self.shift
 
+    def scaled(self, price: Fraction) -> Fraction:
+        """On the scale of a Problem."""
+        return price / Fraction(2) ** self.shift
+
     def as_scaled(self, price: Fraction) -> tuple[float, float, float]:
         """As hi, lo and a bound of the error, on the scale of a Problem."""
-        scaled = price / Fraction(2) ** self.shift
+        scaled = self.scaled(price)
         high = float(scaled)
         low = float(scaled - Fraction(high))
         return high, low, abs(low) * 2.0**-50 + 2.0**-1000

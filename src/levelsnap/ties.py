@@ -23,13 +23,13 @@ from .points import Edges, times_power
 MULTIPLES = list(accumulate(range(1, 43), lcm, initial=1))
 # Units between 2**-500 and 2**500 have squares that are normal numbers.
 MOST_BIT = 500
-# So many bits of each value: 42 of them have a sum of 64 or 128.
+# So many bits of each value: the sum of 42 has no more than 64, or 128.
 NARROW_BITS = 58
 MOST_BITS = 122
 # How well the price is known at first.
 PRECISION = 2.0**-39
 MOST_RUNS = 24
-# Of more values a group, 128 bits take longer than other ways.
+# Of more values a group, 128 bits and 256 take longer than other ways.
 WIDE_GROUP = 32
 
 
@@ -42,17 +42,10 @@ class _Tangent(NamedTuple):
 
 
 class Whole:
-    """Ascending values that, but for a constant, may be whole multiples of a power of two.
+    """Ascending values that, but for a constant, may be whole multiples of a power of two."""
 
-    Parameters
-    ----------
-    x : (n,) float64 array
-    weights : (n,) uint64 array or None
-        None: each value weighs 1.
-    """
-
-    def __init__(self, x: NDArray[np.float64], weights: NDArray[np.uint64] | None = None) -> None:
-        self.x, self.weights = x, weights
+    def __init__(self, x: NDArray[np.float64]) -> None:
+        self.x = x
 
     @cached_property
     def bit(self) -> int | None:
@@ -69,11 +62,6 @@ class Whole:
         """Whether groups are likely to tie: their costs take as few values as there are groups."""
         bit = self._narrow_bit
         return bit is not None and self._span(bit) ** 2 < 8.0 * len(self.x) ** 3
-
-    def integers(self) -> NDArray[np.float64]:
-        """The values in units."""
-        assert self.bit is not None
-        return times_power(self.x, -self.bit)
 
     @cached_property
     def _narrow_bit(self) -> int | None:
@@ -97,15 +85,12 @@ def tied_edges(whole: Whole, k: int, price: float, threads: int, tied: bool = Tr
     no common unit, or if no price was found. `price` is about that of k groups; `tied`: where these
     tie with fewer and more.
     """
-    weights = whole.weights
-    if whole.bit is None or (weights is not None and weights.max() >= len(MULTIPLES)):
+    if whole.bit is None:
         return None
     n, price = len(whole.x), price / 4.0**whole.bit
     if not 0 < price < inf:
         return None
-    values = whole.integers()
-    if weights is not None:
-        weights = np.append(0, np.cumsum(weights, dtype=np.int64))
+    values = times_power(whole.x, -whole.bit)
     for bits in TIES_BITS:
         if bits > 64 and n > WIDE_GROUP * k:
             break
@@ -118,8 +103,7 @@ def tied_edges(whole: Whole, k: int, price: float, threads: int, tied: bool = Tr
         if longest > 1:
             parts = MULTIPLES[longest] // np.arange(1, longest + 1)
             some = [
-                Ties(values, weights, np.append(0, parts), bits)
-                for _ in range(1 + (tied and threads > 1))
+                Ties(values, np.append(0, parts), bits) for _ in range(1 + (tied and threads > 1))
             ]
             edges = _best_edges(some, k, round(price * MULTIPLES[longest]), 2**bits)
             if edges is not None:

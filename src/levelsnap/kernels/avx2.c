@@ -4,7 +4,7 @@
 #include "target.h"
 #ifdef LS_X86
 #include <string.h>
-LS_TARGET_BEGIN("avx2,bmi,bmi2,popcnt")
+LS_TARGET_BEGIN("avx2,bmi,bmi2")
 #include <immintrin.h>
 
 #define JOIN_(a, b) a##_##b

@@ -49,7 +49,7 @@ static ls_estimate cost_of_sums(ls_pair s1, ls_pair s2, ls_pair weight, double t
 /* Of a few values with exact weights, by their distances from the first. */
 static ls_estimate near_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j, ls_pair weight)
 {
-    const int weighted = weight.hi != (double)(j - i);
+    const int weighted = weight.hi != (double)(j - i); /* whole weights, or each is 1 */
     ls_sums sums = {{0, 0}, {0, 0}, {0, 0}};
     for (ptrdiff_t t = i + 1; t < j; t++) {
         const ls_pair d = ls_two_sum(p->x[t], -p->x[i]);
@@ -63,7 +63,7 @@ static ls_estimate near_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j, ls_pa
 }
 
 /* Values of a group that is worth to be looked at one by one. */
-#define FEW_VALUES 32
+#define NEAR_VALUES 32
 
 ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
 {
@@ -88,7 +88,7 @@ ls_estimate ls_group_cost(const ls_points *p, ptrdiff_t i, ptrdiff_t j)
     }
     cost = cost_of_sums(s1, s2, weight, p->tiny);
     cost.error += error;
-    if (p->x && j - i <= FEW_VALUES && cost.error > 0x1p-60 * cost.hi) {
+    if (p->x && j - i <= NEAR_VALUES && cost.error > 0x1p-60 * cost.hi) {
         const ls_estimate near = near_cost(p, i, j, weight);
         if (near.error < cost.error)
             return near;
@@ -432,27 +432,6 @@ void ls_bands_down(const ls_bands *b, ptrdiff_t first, ptrdiff_t last)
     }
 }
 
-/* Denominators above this count as unknown, which is 0. */
-#define MOST_PARTS ((uint64_t)1 << 60)
-
-static uint64_t common_divisor(uint64_t a, uint64_t b)
-{
-    while (b > 0) {
-        const uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-static uint64_t common_multiple(uint64_t a, uint64_t b)
-{
-    if (a == b || a == 0 || b == 0)
-        return a == b ? a : 0;
-    const uint64_t part = a / common_divisor(a, b);
-    return part > MOST_PARTS / b ? 0 : part * b;
-}
-
 /* The parts of a path that has `parts` until it goes on from i to j. In units, a group costs
  * s2 - s1**2 / w, where all are whole numbers. */
 static uint64_t parts_after(const ls_points *p, uint64_t parts, ptrdiff_t i, ptrdiff_t j)
@@ -462,7 +441,7 @@ static uint64_t parts_after(const ls_points *p, uint64_t parts, ptrdiff_t i, ptr
     const uint64_t w = (uint64_t)((p->w_hi[j] - p->w_hi[i]) / p->weight_unit);
     if (parts % w == 0)
         return parts;
-    const uint64_t multiple = common_multiple(parts, w);
+    const uint64_t multiple = ls_common_multiple(parts, w);
     if (0 < multiple && multiple < 1 << 20)
         return multiple;
     const ls_pair s1 = ls_minus((ls_pair){p->s1_hi[j], p->s1_lo[j]},
@@ -471,7 +450,7 @@ static uint64_t parts_after(const ls_points *p, uint64_t parts, ptrdiff_t i, ptr
     if (sum > 0x1p53 || w > UINT32_MAX)
         return multiple;
     const uint64_t rest = (uint64_t)sum % w;
-    return common_multiple(parts, w / common_divisor(w, rest * rest % w));
+    return ls_common_multiple(parts, w / ls_common_divisor(w, rest * rest % w));
 }
 
 /* x - y, whose error is at most the sum of the two's. */
@@ -740,7 +719,7 @@ static uint64_t edge_parts(const ls_sweep *s, ptrdiff_t edge, ptrdiff_t j)
 {
     const ptrdiff_t i = s->sources[edge];
     if (s->near && s->near->square[j] > 0)
-        return common_multiple(s->parts[i], 2);
+        return ls_common_multiple(s->parts[i], 2);
     return parts_after(s->points, s->parts[i], s->positions[i], s->positions[j]);
 }
 
@@ -758,9 +737,9 @@ static int is_tied(const ls_sweep *s, ptrdiff_t j)
     const uint64_t best_parts = edge_parts(s, best, j);
     for (ptrdiff_t e = best + 1; e < s->starts[j + 1]; e++) {
         const ls_estimate *x = &s->totals[best], *y = &s->totals[e];
-        uint64_t parts = common_multiple(edge_parts(s, e, j), best_parts);
+        uint64_t parts = ls_common_multiple(edge_parts(s, e, j), best_parts);
         if (edge_groups(s, e) != edge_groups(s, best))
-            parts = common_multiple(parts, s->price_parts);
+            parts = ls_common_multiple(parts, s->price_parts);
         const double apart = fabs(difference(x, y)) + x->error + y->error + 0x1p-98 * x->hi;
         if (parts == 0 || apart * (double)parts > 0.5 * p->unit * p->unit * p->weight_unit)
             return 0;
@@ -795,7 +774,7 @@ static void accept(ls_sweep *s, ptrdiff_t j)
 
 ls_sweep_end ls_sweep_run(ls_sweep *s, ptrdiff_t budget)
 {
-    const ptrdiff_t until = s->work + budget;
+    const ptrdiff_t until = s->work + budget, walked = s->walked + budget;
     if (s->done == 0) {
         s->potential[0] = (ls_estimate){0, 0, 0};
         s->fewest[0] = s->most[0] = s->groups[0] = 0;
@@ -807,14 +786,15 @@ ls_sweep_end ls_sweep_run(ls_sweep *s, ptrdiff_t budget)
     } else if (s->decided)
         accept(s, s->done++);
     for (; s->done < s->n; accept(s, s->done++)) {
-        if (s->work > until)
+        if (s->work > until || s->walked > walked)
             return LS_SWEEP_BUDGET;
         const ls_sweep_end end = s->near                       ? consider_near(s, s->done)
                                  : consider_edges(s, s->done) ? LS_SWEEP_DONE
                                                               : LS_SWEEP_FULL;
         if (end != LS_SWEEP_DONE)
             return end;
-        if (s->starts[s->done + 1] - s->starts[s->done] > 1 && !is_tied(s, s->done))
+        if (s->starts[s->done + 1] - s->starts[s->done] > 1 && !is_tied(s, s->done)
+            && !(s->exact && ls_exact_choose(s, s->done)))
             return LS_SWEEP_UNDECIDED;
     }
     return LS_SWEEP_DONE;

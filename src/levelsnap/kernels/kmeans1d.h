@@ -301,18 +301,17 @@ ls_ascend *ls_ascend_of(int isa);
 ptrdiff_t ls_descend(const ls_ascent *ascent, ptrdiff_t step, double behind, int64_t *path,
                      double *low);
 
-/* Least costs from position 0 in integers, at one price, where groups weigh little. */
+/* Least costs from position 0 in integers, at one price, where groups hold few values. */
 typedef struct {
     ptrdiff_t n;
-    int longest; /* that a group may weigh */
+    int longest; /* values that a group may hold */
     int bits;    /* of costs: 64, 128 or 256, each number the low words first */
-    const int64_t *weights; /* n + 1: of the values before each position; NULL: each weighs 1 */
     /* Costs and the price count in parts of 1, as many as a common multiple of 1, .. longest:
      * divided by each of these; the first is not used. */
     const int64_t *parts;
     uint64_t price[4]; /* 2**5 * longest * (price + parts[1]) < 2**(bits - 2) */
     /* n and OUT, n + 1: values, ascending, from 0 to less than 2**64 / longest, beside costs of 256
-     * bits 2**128 / longest, in as many bits; and their weighted sums before each position. */
+     * bits 2**128 / longest, in as many bits; and the sums of those before each position. */
     void *x, *sums;
     void *costs;       /* OUT, 2 (n + 1): modulo 2**bits; those compared differ by far less */
     uint64_t total[4]; /* OUT: the last least cost */
@@ -320,18 +319,11 @@ typedef struct {
     int32_t *fewest, *most; /* OUT, n + 1: groups of the best paths */
 } ls_ties;
 
-/* Whether the compiler has integers of 128 bits, which those of 256 are made of. */
-#ifdef __SIZEOF_INT128__
-#define LS_WIDE 1
-#else
-#define LS_WIDE 0
-#endif
-
 /* Sets `x` to n ascending whole numbers less the first. */
 void ls_ties_fill(ls_ties *ties, const double *values);
 
-/* Finds them for the positions first..last-1, after those before. Returns 0 if groups may weigh
- * more. */
+/* Finds them for the positions first..last-1, after those before. Returns 0 if groups may hold more
+ * values. */
 int ls_ties_run(ls_ties *ties, ptrdiff_t first, ptrdiff_t last);
 
 /* The edges of the lowest of the best paths of k groups, no fewer than the fewest and no more than
@@ -400,6 +392,40 @@ typedef struct {
     int32_t (*groups)[2];      /* OUT, by edge: the least and largest number of groups */
 } ls_near;
 
+/* Prefix sums as integers, n + 1 of each, and a price in the same units. */
+typedef struct {
+    ptrdiff_t n;
+    int64_t *weights; /* OUT: of the values before each position, and so: */
+    void *s1, *s2;    /* OUT: of w x in 128 bits, of w x**2 in 256, where x counts from the first */
+    uint64_t heaviest; /* a group; times how far values spread it is less than 2**124 */
+    uint64_t price[4];    /* in parts of 1, low words first */
+    uint64_t price_parts; /* how many; 0: unknown */
+} ls_exact;
+
+/* values: n ascending whole numbers; weights: NULL where each is 1 */
+void ls_exact_fill(ls_exact *exact, const double *values, const uint64_t *weights);
+
+static inline uint64_t ls_common_divisor(uint64_t a, uint64_t b)
+{
+    while (b > 0) {
+        const uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Denominators above this count as unknown, which is 0. */
+#define LS_MOST_PARTS ((uint64_t)1 << 60)
+
+static inline uint64_t ls_common_multiple(uint64_t a, uint64_t b)
+{
+    if (a == b || a == 0 || b == 0)
+        return a == b ? a : 0;
+    const uint64_t part = a / ls_common_divisor(a, b);
+    return part > LS_MOST_PARTS / b ? 0 : part * b;
+}
+
 /* Best paths through n chosen positions only, the first and the last of all among them. */
 typedef struct {
     const ls_points *points;
@@ -411,6 +437,7 @@ typedef struct {
     double limit;                 /* a path that costs more at that price is of no interest */
     const int32_t *farthest, *nearest; /* bands, or between which positions edges come from */
     ls_estimate price;
+    const ls_exact *exact;  /* to choose by among edges that cannot be told apart; or NULL */
     uint64_t price_parts;   /* what the price is a multiple of: one of so many parts, see below */
     ls_estimate *potential; /* OUT, n: the least cost */
     int32_t *fewest, *most; /* OUT, n: groups of the best paths to a position */
@@ -426,6 +453,7 @@ typedef struct {
     ptrdiff_t capacity;     /* of edges */
     int decided;            /* IN: whether the edges to position `done` have been chosen among */
     ptrdiff_t done, work;   /* IN, OUT: positions settled, groups looked at; 0 at first */
+    ptrdiff_t walked;       /* and groups that paths were compared by */
 } ls_sweep;
 
 typedef enum {
@@ -436,12 +464,15 @@ typedef enum {
     LS_SWEEP_LOST, /* numbers of groups cannot be told apart */
 } ls_sweep_end;
 
+/* Keeps the best of the edges to a position. Returns 0 if integers do not tell which these are. */
+int ls_exact_choose(ls_sweep *sweep, ptrdiff_t j);
+
 /* Whether m groups of n evenly spaced points, the smaller ones first, have lower cuts than other_m
  * of other_n that end there too. The last cut that differs counts; if there is none, the groups
  * that begin at a cut of the others are lower, for what comes before them is. */
 int ls_is_lower(int64_t n, int64_t m, int64_t other_n, int64_t other_m);
 
-/* Continues a sweep until there is something to decide, or about `budget` groups. */
+/* Continues a sweep until there is something to decide, or about `budget` groups of either kind. */
 ls_sweep_end ls_sweep_run(ls_sweep *sweep, ptrdiff_t budget);
 
 #endif

@@ -569,6 +569,7 @@ static void move_rows(const ls_ladder *p, ptrdiff_t start, ptrdiff_t size, doubl
     }
 }
 
+/* With fewer candidates, to look at them twice takes longer than it spares. */
 enum { LAST = LS_LEAF - 1, NARROW_BLOCK = 24 };
 
 /* Lets the steps first .. last - 1 of a block, which are constants, consider a candidate. */

@@ -1,14 +1,9 @@
 /* Optimal 1-D k-means: least costs in integers, where ties are seen as such. */
 #include "kmeans1d.h"
-
-static inline int64_t weight_between(const ls_ties *t, ptrdiff_t i, ptrdiff_t j)
-{
-    return t->weights ? t->weights[j] - t->weights[i] : j - i;
-}
+#include "wide.h"
 
 /* How far apart the values of a group may be: if they are d apart, the first or the last one is at
- * least d / 2 from the mean, and to put it into a group of its own gains d**2 / 4 or more, as it
- * weighs 1 or more. */
+ * least d / 2 from the mean, and to put it into a group of its own gains d**2 / 4 or more. */
 static double farthest_apart(const ls_ties *t)
 {
     double price = 0;
@@ -33,9 +28,8 @@ static double farthest_apart(const ls_ties *t)
 #undef SIGNED
 
 #if LS_WIDE
-typedef unsigned __int128 wide __attribute__((aligned(8)));
 #define NAME(part) part##_128
-#define COST wide
+#define COST ls_wide
 #define SIGNED __int128
 #include "kmeans1d_ties.inc.h"
 #undef ADD
@@ -47,41 +41,14 @@ typedef unsigned __int128 wide __attribute__((aligned(8)));
 #undef VALUE
 #undef COST
 
-/* An integer modulo 2**256. */
-typedef struct {
-    wide low, high;
-} wider;
-
-static inline wider add(wider a, wider b)
-{
-    const wide low = a.low + b.low;
-    return (wider){low, a.high + b.high + (low < a.low)};
-}
-
-static inline wider sub(wider a, wider b)
-{
-    return (wider){a.low - b.low, a.high - b.high - (a.low < b.low)};
-}
-
-static inline wider square_times(wide x, uint64_t times)
-{
-    const uint64_t a = (uint64_t)x, b = (uint64_t)(x >> 64);
-    const wide middle = (wide)a * b;
-    wider square = {(wide)a * a, (wide)b * b};
-    square = add(square, (wider){middle << 65, middle >> 63});
-    const wide first = (wide)(uint64_t)square.low * times;
-    const wide second = (wide)(uint64_t)(square.low >> 64) * times + (first >> 64);
-    return (wider){(second << 64) + (uint64_t)first, square.high * times + (second >> 64)};
-}
-
-#define ADD(a, b) add(a, b)
-#define SUB(a, b) sub(a, b)
-#define SQUARE_TIMES(x, times) square_times(x, times)
-#define IS_ZERO(a) (((a).low | (a).high) == 0)
-#define IS_NEGATIVE(a) ((SIGNED)(a).high < 0)
+#define ADD ls_wider_add
+#define SUB ls_wider_sub
+#define SQUARE_TIMES(x, times) ls_wider_times(ls_wide_square(x), times)
+#define IS_ZERO ls_wider_is_zero
+#define IS_NEGATIVE ls_wider_is_negative
 #define NAME(part) part##_256
-#define VALUE wide
-#define COST wider
+#define VALUE ls_wide
+#define COST ls_wider
 #include "kmeans1d_ties.inc.h"
 #endif
 

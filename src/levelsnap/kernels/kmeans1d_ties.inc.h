@@ -1,9 +1,9 @@
 /* Template: least costs in integers of type COST, of values of type VALUE, both modulo a power of two.
  * The includer also defines SIGNED, ADD, SUB, SQUARE_TIMES, IS_ZERO and IS_NEGATIVE.
  *
- * With S1, S2 and W the sums of the values, of their squares, and of weights, up to each position, the
- * cost of the values between i and j is S2[j] - S2[i] - (S1[j] - S1[i])**2 / (W[j] - W[i]), and the
- * first term is the same for all i. */
+ * With S1 and S2 the sums of the values, and of their squares, up to each position, the cost of the
+ * values between i and j is S2[j] - S2[i] - (S1[j] - S1[i])**2 / (j - i), and the first term is the
+ * same for all i. */
 
 typedef struct {
     COST least; /* up to a position */
@@ -30,7 +30,7 @@ static inline COST NAME(through)(const ls_ties *t, ptrdiff_t i, ptrdiff_t j)
 {
     const VALUE *sums = t->sums;
     return SUB(((const NAME(costs) *)t->costs)[i].rest,
-               SQUARE_TIMES(sums[j] - sums[i], (uint64_t)t->parts[weight_between(t, i, j)]));
+               SQUARE_TIMES(sums[j] - sums[i], (uint64_t)t->parts[j - i]));
 }
 
 static int NAME(run)(ls_ties *t, ptrdiff_t first, ptrdiff_t last)
@@ -52,11 +52,10 @@ static int NAME(run)(ls_ties *t, ptrdiff_t first, ptrdiff_t last)
          * Monge. */
         while (x[j - 1] - x[lowest] > apart)
             lowest++;
-        if (weight_between(t, lowest, j) > t->longest)
+        if (j - lowest > t->longest)
             return 0;
-        const uint64_t weight = (uint64_t)weight_between(t, j - 1, j);
-        sums[j] = sums[j - 1] + x[j - 1] * weight;
-        squares = ADD(squares, SQUARE_TIMES(x[j - 1], (uint64_t)t->parts[1] * weight));
+        sums[j] = sums[j - 1] + x[j - 1];
+        squares = ADD(squares, SQUARE_TIMES(x[j - 1], (uint64_t)t->parts[1]));
         COST best = NAME(through)(t, lowest, j), whole = ADD(best, squares);
         int32_t fewest = t->fewest[lowest], most = t->most[lowest];
         ptrdiff_t from = lowest;
